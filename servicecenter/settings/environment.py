@@ -1,0 +1,149 @@
+"""Reading the environment: one function per kind of value; each stops with one clear line on nonsense."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import dj_database_url
+
+
+def refuse(name: str, why: str) -> SystemExit:
+    return SystemExit(f"{name}={os.environ.get(name, '')!r}: {why}")
+
+
+def env_bool(name: str, default: bool) -> bool:
+    text = os.environ.get(name, "").strip().lower()
+    if text == "":
+        return default
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off"}:
+        return False
+    raise refuse(name, "write 1 or 0.")
+
+
+def env_choice(name: str, choices: list[str], default: str) -> str:
+    text = os.environ.get(name, default)
+    if text not in choices:
+        raise refuse(name, f"choose one of {', '.join(choices)}.")
+    return text
+
+
+def env_list(name: str, default: list[str]) -> list[str]:
+    text = os.environ.get(name)
+    return default if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def env_port(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise refuse(name, "a port is a number from 1 to 65535.")
+    return int(text)
+
+
+def env_number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdigit() or int(text) < 1:
+        raise refuse(name, "write a whole number from 1.")
+    return int(text)
+
+
+def env_seconds(name: str, default: float) -> float:
+    text = os.environ.get(name, str(default))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 3600:
+        raise refuse(name, "write a number of seconds above 0.")
+    return seconds
+
+
+def env_database(name: str, embedded: Path) -> dict[str, Any]:
+    """Django's settings of the database: PostgreSQL from a URL, else SQLite with the settings that make it hold."""
+    url = os.environ.get(name, "").strip()
+    if not url or url.startswith("sqlite:"):
+        path = Path(unquote(urlsplit(url).path)) if url else embedded
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(path),
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+            },
+        }
+    try:
+        parsed = dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
+    except Exception as problem:
+        raise refuse(
+            name, f"not a database URL ({problem}). Example: postgresql://user:password@host:5432/name"
+        ) from None
+    if "postgresql" not in parsed["ENGINE"]:
+        raise refuse(name, "only PostgreSQL (postgresql://user:password@host:5432/name) and SQLite are supported.")
+    if not parsed.get("NAME"):
+        raise refuse(name, "the name of the database is missing. Example: postgresql://user:password@host:5432/name")
+    # Without it a page would hang for minutes where the database's host is gone.
+    parsed["OPTIONS"] = {"connect_timeout": 5, **parsed.get("OPTIONS", {})}
+    return {**parsed}
+
+
+def env_redis(name: str) -> str:
+    url = os.environ.get(name, "").strip()
+    if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+        raise refuse(name, "write redis://host:6379/0 (or rediss:// for TLS, unix:///path for a socket).")
+    return url
+
+
+def secret(name: str, path: Path, *, kind: str = "text", required: bool = False) -> str:
+    """A secret from the environment, else from a private file made on the first run.
+
+    Production must name it: a key that a container makes for itself dies with the container, and the data with it.
+    """
+    value = os.environ.get(name, "").strip()
+    if not value and required:
+        raise SystemExit(f"{name} is not set. Production does not invent secrets: see docs/operations.md, Keys.")
+    if not value:
+        if not path.exists():
+            _make_secret(path, kind)
+        value = path.read_text().strip()
+    keys = {"text": [], "key": [value], "ring": [entry.partition(":")[2] for entry in value.split(",")]}[kind]
+    if not all(_is_key(key) for key in keys):
+        form = {"key": "32 bytes in base64", "ring": "id:32 bytes in base64, several separated by commas"}[kind]
+        raise SystemExit(f"{name} is not {form}. See docs/operations.md, Keys.")  # a secret is not repeated here
+    return value
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == 32
+    except ValueError:
+        return False
+
+
+def _make_secret(path: Path, kind: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = base64.b64encode(secrets.token_bytes(32)).decode()
+    text = {"text": secrets.token_urlsafe(50), "key": fresh, "ring": f"k1:{fresh}"}[kind]
+    handle, draft = tempfile.mkstemp(dir=path.parent)  # readable by its owner alone
+    with os.fdopen(handle, "w") as file:
+        file.write(text + "\n")
+    try:
+        os.link(draft, path)  # whole or not at all; another process of the same start may have been first
+    except FileExistsError:
+        return
+    finally:
+        os.unlink(draft)
+    if kind == "ring":
+        print(
+            f"Made new encryption keys in {path.parent}. Back them up: without them no customer's data can be read.",
+            file=sys.stderr,
+        )

@@ -1,0 +1,117 @@
+"""Fixtures for every room. What a test needs and the machine lacks is skipped, and fails where CI=true."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+CI = os.environ.get("CI", "").lower() == "true"
+PROOF = os.environ.get("SC_PROOF") == "1"
+
+# The suite draws the same examples each time; `make proof` draws new ones.
+settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "proof", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("proof" if PROOF else "suite")
+
+
+def missing(what: str) -> None:
+    """Skip a test whose service this machine lacks; a failure in CI, where nothing may be missing."""
+    if CI:
+        pytest.fail(f"{what} is missing, and CI tests everything.", pytrace=False)
+    pytest.skip(f"NOT TESTED: {what} is missing")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`make test` selects by marker; a bare `pytest` leaves out what it cannot or should not run."""
+    from django.conf import settings as django
+
+    chosen = config.getoption("-m")
+    for item in items:
+        if django.EMBEDDED and "postgres" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="NOT TESTED: needs PostgreSQL (scripts/with-services)"))
+        if not chosen and "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="slow: part of make proof"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reasons: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if "NOT TESTED" in text:
+            line = text.removeprefix("Skipped: ")
+            reasons[line] = reasons.get(line, 0) + 1
+    for line, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"{line} [{count}]", yellow=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def generated_files() -> None:
+    """Translations and icons are made, not kept: a fresh tree has neither."""
+    from django.core.management import call_command
+
+    call_command("compile_translations", verbosity=0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_past_the_timeline() -> Iterator[None]:
+    """On SQLite the flush after a transactional test is a DELETE, which the timeline's trigger refuses; post_migrate,
+    sent by the flush itself, puts the trigger back."""
+    from django.test import TransactionTestCase
+
+    from cases.triggers import remove_delete_trigger
+
+    flush = TransactionTestCase._fixture_teardown
+
+    def remove_and_flush(case: TransactionTestCase) -> None:
+        remove_delete_trigger()
+        flush(case)
+
+    TransactionTestCase._fixture_teardown = remove_and_flush
+    yield
+    TransactionTestCase._fixture_teardown = flush
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    yield
+    from django.core.cache import cache
+
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """A Redis of this run's own; worker processes under test are given it as REDIS_URL."""
+    url = os.environ.get("REDIS_URL", "")
+    if not url:
+        missing("Redis")
+    return url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium, for `playwright.chromium.launch(executable_path=…)`."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        missing("Chromium")
+    return str(path)
+
+
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
