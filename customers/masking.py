@@ -1,0 +1,30 @@
+"""How protected values look to people who have not asked to see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import get_language
+
+
+def phone(number: str) -> str:
+    """`138****5678`; short numbers keep only their last two digits."""
+    national = number.removeprefix("+86")
+    if len(national) < 7:
+        return "*" * max(len(national) - 2, 0) + national[-2:]
+    return f"{national[:3]}****{national[-4:]}"
+
+
+def email(address: str) -> str:
+    """`w***@example.com`."""
+    name, _, domain = address.partition("@")
+    return f"{name[:1]}***@{domain}"
+
+
+def address(region: Any, street: str, house: str, *, reveal: bool = False) -> str:
+    """Large to small in Chinese, small to large in English; the house number hidden unless `reveal`."""
+    number = house if reveal else ("***" if house else "")
+    place = str(region) if region else ""
+    if (get_language() or "").startswith("en"):
+        return ", ".join(part for part in [" ".join(filter(None, [number, street])), place] if part)
+    return "".join(filter(None, [place, street, number]))

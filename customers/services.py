@@ -1,0 +1,178 @@
+"""Use cases on customers: register, find, change, and look at protected data."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import models, transaction
+from django.utils.translation import gettext_lazy as _
+
+from common import clock, typed
+from common.errors import DomainError, InvalidInput
+
+from . import lookup
+from .models import AccessRecord, Address, Contact, Customer, Language, NamePiece, Region, Service
+
+log = logging.getLogger(__name__)
+
+REVEALS_PER_HOUR = 30
+
+
+class TooManyReveals(DomainError):
+    """The person looked at more protected values than one hour of honest work needs."""
+
+    code = "too_many_reveals"
+    status = 429
+
+
+def register_customer(
+    *,
+    name: str,
+    phone: str = "",
+    email: str = "",
+    region: Region | None = None,
+    street: str = "",
+    house: str = "",
+    at: datetime | None = None,
+    **fields: Any,
+) -> Customer:
+    """Create a customer file with its look-up hashes. Raises InvalidInput naming the field that cannot be taken."""
+    name = name.strip()
+    if not name:
+        raise InvalidInput(_("Enter the customer's name."), field="name")
+    contacts = _contacts(phone=phone, email=email)
+    with transaction.atomic(savepoint=False):
+        customer = Customer.objects.create(name=name, created_at=at or clock.now(), **fields)
+        NamePiece.objects.bulk_create(
+            [NamePiece(customer=customer, piece=piece) for piece in sorted(lookup.name_pieces(name))]
+        )
+        for contact in contacts:
+            contact.customer = customer
+        Contact.objects.bulk_create(contacts)
+        if region or street:
+            Address.objects.create(customer=customer, region=region, street=street, house=house)
+    return customer
+
+
+def _contacts(*, phone: str, email: str) -> list[Contact]:
+    contacts = []
+    if phone.strip():
+        number = lookup.normal_phone(phone)
+        contacts.append(
+            Contact(
+                kind=Contact.Kind.PHONE,
+                value=number,
+                lookup=lookup.phone_index(number),
+                last_four=lookup.last_four_index(number),
+            )
+        )
+    if email.strip():
+        try:
+            validate_email(email.strip())
+        except ValidationError:
+            raise InvalidInput(_("Enter a mail address like name@example.com."), field="email") from None
+        contacts.append(Contact(kind=Contact.Kind.EMAIL, value=email.strip(), lookup=lookup.email_index(email)))
+    return contacts
+
+
+def find_customers(text: str, *, limit: int = 8) -> list[Customer]:
+    """Customers whose phone, last four digits, mail, account number or name (also pinyin, initials) is `text`."""
+    text = text.strip()
+    if not text:
+        return []
+    found = models.Q(name_pieces__piece=lookup.name_query(text)) | models.Q(services__account=text)
+    digits = "".join(character for character in text if character.isdigit())
+    if len(digits) == 4 and digits == text:
+        found |= models.Q(contacts__last_four=lookup.last_four_index(digits))
+    elif len(digits) >= 7:
+        with contextlib.suppress(InvalidInput):
+            found |= models.Q(contacts__lookup=lookup.phone_index(lookup.normal_phone(text)))
+    if "@" in text:
+        found |= models.Q(contacts__lookup=lookup.email_index(text))
+    ids = Customer.objects.filter(found).values("pk").distinct()[:limit]
+    return list(Customer.objects.filter(pk__in=ids).prefetch_related("contacts").order_by("pk"))
+
+
+def find_by_phone(phone: str) -> list[Customer]:
+    """Every customer who can be reached under this number, oldest first; empty for something that is no number."""
+    try:
+        number = lookup.normal_phone(phone)
+    except InvalidInput:
+        return []
+    return list(
+        Customer.objects.filter(contacts__lookup=lookup.phone_index(number)).prefetch_related("contacts").order_by("pk")
+    )
+
+
+def add_service(*, customer: Customer, account: str, product: str) -> Service:
+    """Record what the customer has from us; the same account and product is recorded once."""
+    service, _created = Service.objects.get_or_create(account=account, product=product, defaults={"customer": customer})
+    return service
+
+
+def reveal(*, customer: Customer, what: str, reason: str, by: Any, at: datetime | None = None) -> str:
+    """The unmasked value of `what` ("contact:ID" or "address:ID"), after writing who looked and why.
+
+    Raises InvalidInput without a reason, TooManyReveals beyond REVEALS_PER_HOUR (architecture.md §7).
+    """
+    now = at or clock.now()
+    if len(reason.strip()) < 2:
+        raise InvalidInput(_("Say why you need to see it."), field="reason")
+    kind, _separator, typed_key = what.partition(":")
+    key = typed.key(typed_key)
+    if key is None or kind not in {"contact", "address"}:
+        raise InvalidInput(_("There is nothing to show here."), field="what")
+    with transaction.atomic():
+        # The person's row is the lock: two looks at once are counted one after the other, whomever they are at.
+        by.__class__.objects.select_for_update(no_key=True).get(pk=by.pk)
+        recent = AccessRecord.objects.filter(by_id=by.pk, at__gt=now - timedelta(hours=1)).count()
+        if recent >= REVEALS_PER_HOUR:
+            raise TooManyReveals(
+                _("You have looked at %(count)s values within an hour. Ask your team lead.") % {"count": recent}
+            )
+        AccessRecord.objects.create(
+            customer=customer, by_id=by.pk, by_name=str(by)[:80], at=now, what=what[:20], reason=reason.strip()[:200]
+        )
+        if kind == "contact":
+            contact = customer.contacts.filter(pk=key).first()
+            value = contact.value if contact else None
+        else:
+            address = customer.addresses.filter(pk=key).first()
+            value = address.house if address else None
+        if value is None:
+            raise InvalidInput(_("There is nothing to show here."), field="what")
+        return value
+
+
+CHANGEABLE = ("language", "preferred_channel", "vulnerable")
+
+
+def change_customer(*, customer_id: int, by: Any, **changes: Any) -> Customer:
+    """Change how a customer is served: `language`, `preferred_channel`, `vulnerable`. The log keeps who did it.
+
+    Raises InvalidInput naming the field whose value is not offered.
+    """
+    if unknown := set(changes) - set(CHANGEABLE):
+        raise TypeError(f"not changed here: {', '.join(sorted(unknown))}")
+    offered: dict[str, list[Any]] = {
+        "language": Language.values,
+        "preferred_channel": Customer.Channel.values,
+        "vulnerable": [True, False],
+    }
+    for name, value in changes.items():
+        if value not in offered[name]:
+            raise InvalidInput(_("Choose one of the values offered."), field=name)
+    with transaction.atomic():
+        customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
+        changed = {name: value for name, value in changes.items() if getattr(customer, name) != value}
+        if changed:
+            for name, value in changed.items():
+                setattr(customer, name, value)
+            customer.save(update_fields=list(changed))
+            log.info("customer %s changed by %s: %s", customer.pk, by.pk, ", ".join(sorted(changed)))
+    return customer

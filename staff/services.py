@@ -1,0 +1,137 @@
+"""Use cases on people and teams. Who may call them is `settings.change_people`; what nobody may do is refused here."""
+
+from __future__ import annotations
+
+import logging
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_slug
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from common.errors import DomainError, InvalidInput, NotAllowed
+
+from .models import Team, User
+from .permissions import Role
+
+log = logging.getLogger(__name__)
+
+
+def _allow(by: User | None) -> None:
+    """The command line (None) may do everything."""
+    if by is not None and not by.may("settings.change_people"):
+        raise NotAllowed()
+
+
+def _checked_password(password: str, user: User) -> str:
+    try:
+        validate_password(password, user)
+    except ValidationError as problem:
+        raise InvalidInput(*problem.messages, field="password") from None
+    return password
+
+
+def _checked_role(role: str) -> str:
+    if role not in Role.values:
+        raise InvalidInput(_("Choose one of the values offered."), field="role")
+    return role
+
+
+@transaction.atomic
+def create_person(
+    *, username: str, name: str, role: str, password: str, by: User | None, team: Team | None = None, email: str = ""
+) -> User:
+    """Give somebody a sign-in. Raises InvalidInput naming the field that cannot be taken."""
+    _allow(by)
+    username, name = username.strip(), name.strip()
+    if not username or len(username) > 60 or any(character.isspace() for character in username):
+        raise InvalidInput(_("A sign-in name is one word of at most 60 characters."), field="username")
+    if not name:
+        raise InvalidInput(_("Enter the person's name."), field="name")
+    if User.objects.filter(username__iexact=username).exists():
+        raise InvalidInput(_("Somebody has this sign-in name already."), field="username")
+    person = User(username=username, name=name, role=_checked_role(role), team=team, email=email.strip())
+    person.set_password(_checked_password(password, person))
+    person.save()
+    log.info("person %s created by %s: role %s, team %s", person.pk, by.pk if by else "command", role, person.team_id)
+    return person
+
+
+@transaction.atomic
+def change_person(
+    *, person_id: int, by: User | None, name: str, role: str, team: Team | None, is_active: bool, email: str = ""
+) -> User:
+    """Change a person's name, role, team, or whether they may sign in.
+
+    Nobody changes their own role or shuts themselves out, and one administrator always remains.
+    """
+    _allow(by)
+    # All administrators are locked, in one order: two of them cannot remove each other at the same moment.
+    administrators = list(
+        User.objects.filter(role=Role.ADMINISTRATOR, is_active=True).order_by("pk").select_for_update(no_key=True)
+    )
+    person = User.objects.select_for_update(no_key=True).get(pk=person_id)
+    name = name.strip()
+    if not name:
+        raise InvalidInput(_("Enter the person's name."), field="name")
+    _checked_role(role)
+    if by is not None and by.pk == person.pk and (role != person.role or not is_active):
+        raise InvalidInput(
+            _("Nobody changes their own role or signs themselves off. Ask another administrator."), field="role"
+        )
+    stays = role == Role.ADMINISTRATOR and is_active
+    if not stays and [administrator.pk for administrator in administrators] == [person.pk]:
+        raise InvalidInput(_("This is the last administrator. Name another one first."), field="role")
+    before = (person.role, person.team_id, person.is_active)
+    person.name, person.role, person.team, person.is_active, person.email = name, role, team, is_active, email.strip()
+    person.save(update_fields=["name", "role", "team", "is_active", "email"])
+    after = (person.role, person.team_id, person.is_active)
+    if before != after:
+        log.info("person %s changed by %s: %s became %s", person.pk, by.pk if by else "command", before, after)
+    return person
+
+
+def change_password(*, person_id: int, password: str, by: User | None) -> User:
+    """Set a person's password; their open sessions end."""
+    _allow(by)
+    with transaction.atomic():
+        person = User.objects.select_for_update(no_key=True).get(pk=person_id)
+        person.set_password(_checked_password(password, person))
+        person.save(update_fields=["password"])
+    log.info("password of person %s set by %s", person.pk, by.pk if by else "command")
+    return person
+
+
+@transaction.atomic
+def save_team(
+    *, code: str, name_zh: str, name_en: str, by: User | None, dispatches: bool = False, team_id: int | None = None
+) -> Team:
+    """Add a team, or change the one with `team_id`; its code stays as it was made."""
+    _allow(by)
+    name_zh, name_en = name_zh.strip(), name_en.strip()
+    for field, value in {"name_zh": name_zh, "name_en": name_en}.items():
+        if not value:
+            raise InvalidInput(_("A team needs a name in both languages."), field=field)
+    if team_id is not None:
+        team = Team.objects.select_for_update(no_key=True).get(pk=team_id)
+    else:
+        try:
+            validate_slug(code)
+        except ValidationError:
+            raise InvalidInput(_("A code is letters, digits and hyphens."), field="code") from None
+        if Team.objects.filter(code=code).exists():
+            raise InvalidInput(_("Another team has this code."), field="code")
+        team = Team(code=code)
+    team.name_zh, team.name_en, team.dispatches = name_zh, name_en, dispatches
+    team.save()
+    log.info("team %s saved by %s", team.code, by.pk if by else "command")
+    return team
+
+
+@transaction.atomic
+def first_administrator(*, username: str, name: str, password: str) -> User:
+    """Production's first sign-in. Refuses once an administrator who may sign in exists."""
+    if User.objects.filter(role=Role.ADMINISTRATOR, is_active=True).exists():
+        raise DomainError(_("There is an administrator already. They add people under Settings."))
+    return create_person(username=username, name=name, role=Role.ADMINISTRATOR, password=password, by=None)
