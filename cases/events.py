@@ -1,0 +1,36 @@
+"""The facts every kind of case shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from .facts import Fact, Names, describes, digest
+from .models import Note
+
+
+def note_added(note: Note) -> Fact:
+    return Fact(
+        "note_added",
+        {
+            "note": note.pk,
+            "visibility": note.visibility,
+            "direction": note.direction,
+            "channel": note.channel,
+            "outcome": note.outcome,
+            "digest": digest(note.body),
+        },
+        public=note.visibility == Note.Visibility.PUBLIC,
+    )
+
+
+@describes("note_added")
+def _note_added(facts: dict[str, Any], names: Names) -> str:
+    if facts["outcome"]:
+        return _("Call logged: %(outcome)s") % {"outcome": Note.Outcome(facts["outcome"]).label}
+    if facts["visibility"] == Note.Visibility.INTERNAL:
+        return _("Internal note added")
+    if facts["direction"] == Note.Direction.IN:
+        return _("The customer wrote")
+    return _("Reply sent to the customer")
