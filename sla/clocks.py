@@ -1,0 +1,590 @@
+"""The clocks of a case: what a change of the case does to its deadlines, their timers and the queue's columns.
+
+Called under the case's row lock, from `case_changed`. Everything here is computed from instants; nothing reads the
+clock. `Aim` decides when things are due; this module keeps rows true to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from cases import services as cases
+from cases.models import Case, CaseEvent
+from cases.states import NEVER, ClockState
+from common.bulk import insert_rows, update_rows
+
+from . import escalation, events, policies
+from .arithmetic import Aim, Calendar, RunningLimit
+from .arithmetic.calendars import REACH
+from .models import CalendarVersion, Deadline, Rule, Timer, read_limit
+from .states import DeadlineState, StepKind, Verdict
+
+PAUSE_CAP = timedelta(days=5)
+SOON = timedelta(minutes=30)
+RESOLUTION = "resolve"
+LIVE = (DeadlineState.RUNNING, DeadlineState.PAUSED)
+_ENDED = {"cancelled", "merged"}
+_FIELDS = [
+    "rule_id", "calendar_version_id", "limits", "started_at", "carried", "pauses", "paused_until", "due_at",
+    "stopped_at", "state", "steps",
+]  # fmt: skip
+
+
+def on_case_changed(
+    sender: Any, case: Case, transitions: tuple[str, ...], at: datetime, by: Any, **_signal: Any
+) -> None:
+    """Start, pause, resume, re-aim, stop and cancel the deadlines of a case that changed."""
+    clocks = Clocks(case, at=at, by=by, fresh="opened" in transitions)
+    for transition in transitions:
+        clocks.apply(transition)
+    clocks.save()
+
+
+class Clocks:
+    """The deadlines of one case during one change."""
+
+    tells = True  # people hear of it; of a past that is written afterwards nobody does
+
+    def __init__(self, case: Case, *, at: datetime, by: Any = None, fresh: bool = False) -> None:
+        self.case, self.at, self.by = case, at, by
+        self.deadlines: list[Deadline] = (
+            []
+            if fresh
+            else list(
+                Deadline.objects.filter(case_id=case.pk).select_related("rule", "calendar_version").order_by("pk")
+            )
+        )
+        self.changed: dict[int, Deadline] = {}
+        self.new: list[Deadline] = []
+        self._read: policies.Book | None = None
+
+    @property
+    def live(self) -> list[Deadline]:
+        return [deadline for deadline in self.deadlines if deadline.state in LIVE]
+
+    def apply(self, transition: str) -> None:
+        self._end_capped_pauses()
+        if transition in _ENDED:
+            self._close(self.live)
+        else:
+            if transition == "reopened":
+                self._end_cycle()
+            self._stop(transition)
+            self._pause_or_resume()
+            if transition == "reclassified":
+                self._retarget()
+            self._start(transition)
+
+    def save(self) -> None:
+        """Write deadlines and timers, and set the case's queue columns."""
+        if self.new:
+            insert_rows(self.new)
+            insert_rows([timer for deadline in self.new if (timer := timer_for(deadline))])
+        if self.changed:
+            update_rows(list(self.changed.values()), _FIELDS)
+            self._arm(self.changed.values())
+        if self.new or self.changed:
+            show_on_case(self.case, self.deadlines)
+        self.new, self.changed = [], {}
+
+    # --- starting ---------------------------------------------------------------------------------------------------
+
+    def _start(self, transition: str) -> None:
+        again = transition == "reopened"
+        wanted = {"opened"} if again else {transition}
+        rules = [rule for rule in self._rules(transition).values() if rule.starts in wanted]
+        present = {(deadline.promise, deadline.cycle) for deadline in self.deadlines}
+        rules = [
+            rule
+            for rule in rules
+            if (rule.promise, self.case.cycle) not in present and not (rule.once and self.case.cycle > 1)
+        ]
+        if not rules:
+            return
+        calendars = self._book().calendars
+        self._enter([self._begin(rule, calendars[rule.calendar], again=again) for rule in rules])
+
+    def _enter(self, begun: list[Deadline]) -> None:
+        self.new += begun
+        self.deadlines += begun
+        if begun:
+            cases.add_fact(self.case, events.clocks_started(begun), at=self.at, by=self.by)
+
+    def give(self, promise: str, due: datetime) -> None:
+        """Start a promise that somebody else has dated (an import's target): it is pinned there."""
+        rule = self._rules("given").get(promise)
+        if rule is None or rule.starts != "given" or any(d.promise == promise for d in self.deadlines):
+            return
+        deadline = self._begin(rule, self._book().calendars[rule.calendar], again=False)
+        # What the explanation shows as limit: the open time up to the target, three years at the most.
+        span = min(deadline.calendar.between(deadline.started_at, due), REACH)
+        deadline.pinned_at, deadline.limits = due, [str(RunningLimit(span))]
+        aim(deadline)
+        self._enter([deadline])
+
+    def touch(self, deadline: Deadline) -> None:
+        if deadline.pk:
+            self.changed[deadline.pk] = deadline
+
+    def _rules(self, transition: str) -> dict[str, Rule]:
+        if transition not in STARTING:
+            return {}
+        version = self._book().version
+        return policies.rules_for(self.case, version) if version else {}
+
+    def _book(self) -> policies.Book:
+        """The policy version the case opened under, and the newest calendars."""
+        if self._read is None:
+            opened_under = self.deadlines[0].rule.version_id if self.deadlines else None
+            self._read = policies.book(self.case.received_at, version_id=opened_under)
+        return self._read
+
+    def _begin(self, rule: Rule, calendar: CalendarVersion, *, again: bool) -> Deadline:
+        # A visit that turns out to be needed was needed since the report (requirements.md C-05).
+        since_receipt = rule.starts in ("opened", "visit_needed", "given") and not again
+        deadline = Deadline(
+            case_id=self.case.pk,
+            promise=rule.promise,
+            cycle=self.case.cycle,
+            rule=rule,
+            calendar_version=calendar,
+            limits=rule.limits,
+            started_at=self._cycle_began() if since_receipt else self.at,
+            carried=self._carried(rule.promise) if again else None,
+            state=DeadlineState.RUNNING,
+        )
+        aim(deadline)
+        return deadline
+
+    def _cycle_began(self) -> datetime:
+        if self.case.cycle == 1:
+            return self.case.received_at
+        return min((d.started_at for d in self.deadlines if d.cycle == self.case.cycle), default=self.at)
+
+    def _carried(self, promise: str) -> timedelta | None:
+        """The open time that earlier cycles of this promise used; the time while it was resolved is not counted."""
+        earlier = [d for d in self.deadlines if d.promise == promise and d.stopped_at]
+        if not earlier:
+            return None
+        last = max(earlier, key=lambda deadline: deadline.cycle)
+        assert last.stopped_at is not None
+        return (last.carried or timedelta()) + last.aim.used(last.stopped_at)
+
+    # --- stopping ---------------------------------------------------------------------------------------------------
+
+    def _stop(self, transition: str) -> None:
+        stopping = [
+            d
+            for d in self.deadlines
+            if transition in d.rule.stops
+            and (d.cycle == self.case.cycle or d.rule.once)
+            and (d.state in LIVE or self._earlier(d))
+        ]
+        entries, corrected = [], []
+        for deadline in stopping:
+            missed = deadline.told_breach() or deadline.state == DeadlineState.STOPPED
+            stop(deadline, self.at)
+            self.touch(deadline)
+            verdict = deadline.verdict(self.at)
+            entries.append((deadline, verdict))
+            if missed and verdict == Verdict.MET:
+                corrected.append(deadline)
+        if entries:
+            cases.add_fact(self.case, events.clocks_stopped(entries), at=self.at, by=self.by)
+        for deadline in corrected:
+            if self.tells:
+                escalation.tell_corrected(deadline, self.case, at=self.at)
+            cases.add_fact(self.case, events.verdict_corrected(deadline), at=self.at, by=self.by)
+
+    def _end_cycle(self) -> None:
+        """What an earlier cycle still owed: what is owed once stays owed, the rest ends here."""
+        self._close([d for d in self.live if not d.rule.once])
+
+    def _close(self, deadlines: list[Deadline]) -> None:
+        """End promises that no longer hold. What was missed already keeps its verdict; the rest becomes void."""
+        missed = [d for d in deadlines if d.due_at is not None and d.due_at < self.at]
+        for deadline in missed:
+            stop(deadline, self.at)
+            self.touch(deadline)
+        if missed:
+            entries = [(d, d.verdict(self.at)) for d in missed]
+            cases.add_fact(self.case, events.clocks_stopped(entries), at=self.at, by=self.by)
+        self._cancel([d for d in deadlines if d not in missed])
+
+    def _earlier(self, deadline: Deadline) -> bool:
+        """Whether a promise that counts as missed turns out to have been kept by something entered only now."""
+        if deadline.state != DeadlineState.STOPPED or deadline.stopped_at is None or deadline.due_at is None:
+            return False
+        return deadline.started_at <= self.at <= deadline.due_at < deadline.stopped_at
+
+    def _cancel(self, deadlines: list[Deadline]) -> None:
+        for deadline in deadlines:
+            close_pause(deadline, self.at)
+            deadline.state, deadline.stopped_at = DeadlineState.CANCELLED, self.at
+            self.touch(deadline)
+        if deadlines:
+            cases.add_fact(self.case, events.clocks_cancelled(deadlines), at=self.at, by=self.by)
+
+    # --- pausing ----------------------------------------------------------------------------------------------------
+
+    def _end_capped_pauses(self) -> None:
+        """End at the cap what outlasted it: what happens next must not depend on when the sweep comes by."""
+        for deadline in self.live:
+            until = deadline.paused_until
+            if deadline.state == DeadlineState.PAUSED and until is not None and until < self.at:
+                resume(deadline, until)
+                self.touch(deadline)
+                cases.add_fact(self.case, events.clocks_resumed([deadline], capped=True), at=until)
+                if self.tells:
+                    escalation.tell_pause_ended(deadline, self.case, at=self.at)
+
+    def _pause_or_resume(self) -> None:
+        before = getattr(self.case, "_stored", {}).get("state")
+        entered = before is not None and before != self.case.state
+        leaving = [d for d in self.live if d.state == DeadlineState.PAUSED and self.case.state not in d.rule.pauses]
+        for deadline in leaving:
+            resume(deadline, self.at)
+            self.touch(deadline)
+        if leaving:
+            cases.add_fact(self.case, events.clocks_resumed(leaving), at=self.at, by=self.by)
+        if not entered:
+            return
+        why = getattr(self.case, "pause_reason", "") or self.case.state
+        entering = [
+            d
+            for d in self.live
+            if d.state == DeadlineState.RUNNING and self.case.state in d.rule.pauses and pause(d, self.at, why)
+        ]
+        for deadline in entering:
+            self.touch(deadline)
+        if entering:
+            cases.add_fact(self.case, events.clocks_paused(entering, why), at=self.at, by=self.by)
+
+    # --- re-aiming --------------------------------------------------------------------------------------------------
+
+    def _retarget(self) -> None:
+        """After a reclassification: every promise follows the rule that now holds; no time used is forgotten."""
+        book = self._book()
+        if book.version is None:
+            return
+        rules, calendars = policies.rules_for(self.case, book.version), book.calendars
+        moved, void = [], []
+        for deadline in self.live:
+            rule = rules.get(deadline.promise)
+            if rule is None:
+                void.append(deadline)
+            elif rule.pk != deadline.rule_id and deadline.pinned_at is None:
+                self._follow(deadline, rule, calendars[rule.calendar])
+                moved.append(deadline)
+        revived = self._revive(rules, calendars, but=void)
+        moved += revived
+        if moved:
+            cases.add_fact(self.case, events.clocks_aimed(moved, "reclassified"), at=self.at, by=self.by)
+        # A legal limit that was missed stays on record, whatever the case is called afterwards.
+        self._close([d for d in void if d.rule.statutory])
+        self._cancel([d for d in void if not d.rule.statutory])
+        present = {d.promise for d in self.deadlines if d.cycle == self.case.cycle}
+        missing = [
+            rule
+            for rule in rules.values()
+            if rule.starts == "opened" and rule.promise not in present and not (rule.once and self.case.cycle > 1)
+        ]
+        begun = [self._begin(rule, calendars[rule.calendar], again=False) for rule in missing]
+        for deadline in begun:
+            self._share_pauses(deadline)
+        self._enter(begun)
+        self._stop_by_what_was_done([*revived, *begun])
+
+    def _stop_by_what_was_done(self, deadlines: list[Deadline]) -> None:
+        """A promise made in the middle of a case is judged by what was done before it was made, too."""
+        if not deadlines:
+            return
+        done: dict[str, datetime] = {}
+        since = self._cycle_began()
+        facts = CaseEvent.objects.filter(
+            case_id=self.case.pk, at__gte=since, kind__in=["note_added", "planned", "milestone"]
+        )
+        for event in facts.order_by("at"):
+            words = {event.kind, event.facts.get("milestone", "")}
+            if event.kind == "note_added":
+                words = {"replied", "first_reply"} if event.facts.get("direction") == "out" else set()
+            for word in words:
+                done.setdefault(word, event.at)
+        stopped = []
+        for deadline in deadlines:
+            moments = [done[word] for word in deadline.rule.stops if word in done]
+            if moments and deadline.state in LIVE:
+                stop(deadline, min(moments))
+                self.touch(deadline)
+                stopped.append((deadline, deadline.verdict(self.at)))
+        if stopped:
+            cases.add_fact(self.case, events.clocks_stopped(stopped), at=self.at, by=self.by)
+
+    def _follow(self, deadline: Deadline, rule: Rule, calendar: CalendarVersion) -> None:
+        """Put a deadline under another rule; whether it may pause here is the new rule's to say."""
+        state, could_pause = self.case.state, deadline.rule.pauses
+        deadline.rule, deadline.limits, deadline.calendar_version = rule, rule.limits, calendar
+        if deadline.state == DeadlineState.PAUSED and state not in rule.pauses:
+            resume(deadline, self.at)
+        aim(deadline)
+        if deadline.state == DeadlineState.RUNNING and state in rule.pauses and state not in could_pause:
+            pause(deadline, self.at, getattr(self.case, "pause_reason", "") or state)
+        self.touch(deadline)
+
+    def _revive(
+        self, rules: dict[str, Rule], calendars: dict[str, CalendarVersion], *, but: list[Deadline]
+    ) -> list[Deadline]:
+        """Promises that an earlier reclassification made void and that hold again: they ran all the while."""
+        revived = [
+            d
+            for d in self.deadlines
+            if d.state == DeadlineState.CANCELLED
+            and d.cycle == self.case.cycle
+            and d.promise in rules
+            and d not in but
+            and d.pinned_at is None
+        ]
+        for deadline in revived:
+            deadline.state, deadline.stopped_at = DeadlineState.RUNNING, None
+            rule = rules[deadline.promise]
+            deadline.rule, deadline.limits, deadline.calendar_version = rule, rule.limits, calendars[rule.calendar]
+            aim(deadline)
+            self._share_pauses(deadline)
+            self.touch(deadline)
+        return revived
+
+    def _share_pauses(self, deadline: Deadline) -> None:
+        """Give a promise that begins (again) in the middle of a case the pauses its like have had."""
+        allowed = set(deadline.rule.pauses)
+        if not allowed:
+            return
+        like = [d for d in self.deadlines if d.cycle == self.case.cycle and d.pauses and set(d.rule.pauses) == allowed]
+        like = [d for d in like if d is not deadline and d.state in LIVE]
+        if not like:
+            if self.case.state in allowed and deadline.state == DeadlineState.RUNNING:
+                pause(deadline, self.at, getattr(self.case, "pause_reason", "") or self.case.state)
+            return
+        deadline.pauses, deadline.state = like[0].pauses, like[0].state
+        deadline.paused_until = like[0].paused_until
+        aim(deadline)
+
+    def follow_calendars(self) -> list[Deadline]:
+        """Put live deadlines under the newest versions of their calendars; return those that moved.
+
+        A paused deadline moves when its due instant, were it to resume now, would be another.
+        """
+        live = [d for d in self.live if d.pinned_at is None]
+        newest = self._book().calendars
+        moved = []
+        for deadline in live:
+            version = newest[deadline.calendar_version.name]
+            if version.pk == deadline.calendar_version_id:
+                continue
+            before = due_if_resumed(deadline, deadline.calendar, self.at)
+            deadline.calendar_version = version
+            aim(deadline)
+            self.touch(deadline)
+            if due_if_resumed(deadline, deadline.calendar, self.at) != before:
+                moved.append(deadline)
+        if moved:
+            cases.add_fact(self.case, events.clocks_aimed(moved, "calendar"), at=self.at, by=self.by)
+        return moved
+
+    def _arm(self, deadlines: Iterable[Deadline]) -> None:
+        """Bring the timers of changed deadlines in line: update, make or delete."""
+        wanted = {d.pk: timer_for(d) for d in deadlines}
+        existing = {timer.deadline_id: timer for timer in Timer.objects.filter(deadline_id__in=wanted)}
+        update, create, delete = [], [], []
+        for key, timer in wanted.items():
+            present = existing.get(key)
+            if timer is None:
+                delete += [present.pk] if present else []
+            elif present is None:
+                create.append(timer)
+            elif present.fire_at != timer.fire_at or present.parked_at is not None:
+                present.fire_at = present.try_at = timer.fire_at
+                present.attempts, present.error, present.parked_at = 0, "", None
+                update.append(present)
+        update_rows(update, ["fire_at", "try_at", "attempts", "error", "parked_at"])
+        insert_rows(create)
+        if delete:
+            Timer.objects.filter(pk__in=delete).delete()
+
+
+# Transitions at which a promise may start; others need not look the policy up.
+STARTING = {*policies.STARTS, "reopened"}
+
+
+# --- one deadline --------------------------------------------------------------------------------------------------
+
+
+def aim(deadline: Deadline) -> None:
+    """Set due and steps from the deadline's rule, instants and pauses; what it has done is kept.
+
+    So is what it did under another rule: should that rule hold again, its steps must not be taken a second time.
+    """
+    target = deadline.aim
+    deadline.due_at = deadline.pinned_at or target.due()
+    taken = {step["name"]: step for step in deadline.steps if step.get("done")}
+    steps = [
+        {
+            "name": step["name"],
+            "kind": step["kind"],
+            "at": _iso(_moment(deadline, target, step["at"])),
+            "done": taken.pop(step["name"], {}).get("done"),
+        }
+        for step in deadline.rule.steps
+    ]
+    deadline.steps = steps + [{**step, "at": None} for step in taken.values()]
+
+
+def due_if_resumed(deadline: Deadline, calendar: Calendar, at: datetime) -> datetime:
+    """When the deadline would be due under `calendar`, if an open pause ended at `at`."""
+    target = replace(deadline.aim, calendar=calendar)
+    pauses = tuple(replace(pause, end=pause.end or max(at, pause.start)) for pause in target.pauses)
+    due = replace(target, pauses=pauses).due()
+    assert due is not None, "with every pause closed there is a due instant"
+    return due
+
+
+def _moment(deadline: Deadline, target: Aim, text: str) -> datetime | None:
+    """When a step is taken: a part of the limit, the due instant, running time after it, or from the start."""
+    if text == "due":
+        return deadline.due_at
+    if text.endswith("%"):
+        fraction = Fraction(int(text[:-1]), 100)
+        if deadline.pinned_at:
+            whole = deadline.calendar.between(deadline.started_at, deadline.pinned_at)
+            return deadline.calendar.add(deadline.started_at, whole * fraction.numerator / fraction.denominator)
+        return target.at_fraction(fraction)
+    if text.startswith("due+"):
+        if deadline.due_at is None:
+            return None
+        return read_limit(text.removeprefix("due+")).due(deadline.calendar, deadline.due_at)
+    return target.at_limit(read_limit(text))
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def pending_steps(deadline: Deadline) -> list[tuple[datetime, dict[str, Any]]]:
+    """Steps still to be taken, by time. One that was taken is taken again only when it has moved to a later instant."""
+    steps = []
+    for step in deadline.steps:
+        if step["at"] is None:
+            continue
+        at = datetime.fromisoformat(step["at"])
+        if step.get("done") is None or at > datetime.fromisoformat(step["done"]):
+            steps.append((at, step))
+    order = list(StepKind.values)
+    return sorted(steps, key=lambda pair: (pair[0], order.index(pair[1]["kind"])))
+
+
+def next_moment(deadline: Deadline) -> datetime | None:
+    """When the deadline next has something to do; None when it is at rest."""
+    if deadline.state not in LIVE:
+        return None
+    moments = [at for at, _step in pending_steps(deadline)]
+    if deadline.state == DeadlineState.PAUSED and deadline.paused_until:
+        moments.append(deadline.paused_until)
+    return min(moments, default=None)
+
+
+def timer_for(deadline: Deadline) -> Timer | None:
+    """The unsaved timer that holds a deadline's next step."""
+    at = next_moment(deadline)
+    if at is None:
+        return None
+    return Timer(
+        fire_at=at,
+        try_at=at,
+        handler="sla.deadline",
+        key=f"deadline-{deadline.pk}",
+        case_id=deadline.case_id,
+        deadline=deadline,
+    )
+
+
+def pause(deadline: Deadline, at: datetime, why: str) -> bool:
+    """Stop counting at `at`, for PAUSE_CAP at the longest. Nothing happens to a promise already missed or pinned."""
+    if deadline.pinned_at or (deadline.due_at is not None and deadline.due_at <= at):
+        return False
+    deadline.pauses = [*deadline.pauses, [at.isoformat(), None, why]]
+    deadline.paused_until = at + PAUSE_CAP
+    deadline.state = DeadlineState.PAUSED
+    aim(deadline)
+    return True
+
+
+def resume(deadline: Deadline, at: datetime) -> None:
+    """Count again from `at`."""
+    close_pause(deadline, at)
+    deadline.state = DeadlineState.RUNNING
+
+
+def close_pause(deadline: Deadline, at: datetime) -> None:
+    """End an open pause at `at` (a pause cannot end before it began)."""
+    if deadline.pauses and deadline.pauses[-1][1] is None:
+        start, _open, why = deadline.pauses[-1]
+        end = max(at, datetime.fromisoformat(start))
+        deadline.pauses = [*deadline.pauses[:-1], [start, end.isoformat(), why]]
+    deadline.paused_until = None
+    if deadline.due_at is None:
+        aim(deadline)
+
+
+def stop(deadline: Deadline, at: datetime) -> None:
+    """Stop at `at`, closing any pause first; the verdict follows from the instants."""
+    close_pause(deadline, at)
+    deadline.state, deadline.stopped_at = DeadlineState.STOPPED, max(at, deadline.started_at)
+
+
+# --- the queue's columns -------------------------------------------------------------------------------------------
+
+
+def show_on_case(case: Case, deadlines: list[Deadline]) -> None:
+    """Set what queues sort by and show: the nearest running clock, else a paused one, else what became of it."""
+    # What was missed before its pause began (a shorter limit came later) has a due instant, and shows as missed.
+    running = [d for d in deadlines if d.state in LIVE and d.due_at]
+    paused = [d for d in deadlines if d.state == DeadlineState.PAUSED and not d.due_at]
+    case.sort_due_at, case.clock_left, case.clock_warn = NEVER, None, None
+    if running and case.is_open:
+        nearest = min(running, key=lambda deadline: (deadline.due_at, deadline.pk or 0))
+        assert nearest.due_at is not None
+        case.sort_due_at, case.clock_state = nearest.due_at, ClockState.RUNNING
+        case.clock_warn = soon(nearest)
+    elif paused and case.is_open:
+        case.clock_state = ClockState.PAUSED
+        case.clock_left = min(_left_when_paused(deadline) for deadline in paused)
+    else:
+        _show_verdict(case, deadlines)
+
+
+def soon(deadline: Deadline) -> timedelta:
+    """How long before the due instant the chip turns amber: 30 minutes, or a quarter of a shorter target."""
+    assert deadline.due_at is not None
+    return min(SOON, (deadline.due_at - deadline.started_at) / 4)
+
+
+def _left_when_paused(deadline: Deadline) -> timedelta:
+    since = datetime.fromisoformat(deadline.pauses[-1][0])
+    return deadline.aim.left(since)
+
+
+def _show_verdict(case: Case, deadlines: list[Deadline]) -> None:
+    ended = [d for d in deadlines if d.promise == RESOLUTION and d.stopped_at and d.state == DeadlineState.STOPPED]
+    if not ended:
+        case.clock_state = ClockState.NONE
+        return
+    last = max(ended, key=lambda deadline: deadline.cycle)
+    assert last.stopped_at is not None
+    assert last.due_at is not None
+    if last.stopped_at <= last.due_at:
+        case.clock_state, case.clock_left = ClockState.MET, last.stopped_at - last.started_at
+    else:
+        case.clock_state, case.clock_left = ClockState.MISSED, last.stopped_at - last.due_at

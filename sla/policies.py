@@ -1,0 +1,382 @@
+"""Policies: which rule holds for a case, and what a set of rules may not say.
+
+Rules are chosen by kind, type, category, urgency, complex, customer grade, region and channel; the most specific
+wins. A case keeps the version it opened under (requirements.md §30, point 5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from django.db import connection
+
+from cases.models import Case
+
+from .arithmetic import Calendar, Limit, LimitError
+from .models import CalendarVersion, PolicyVersion, Rule
+from .states import StepKind
+
+# The order decides between two rules that name equally many things: what is named later weighs more.
+SELECTORS = ("kind", "type", "channel", "complex", "urgency", "severity", "grade", "rural", "region", "category")
+
+_scope: ContextVar[str] = ContextVar("policy_scope", default="")
+
+
+class PolicyError(ValueError):
+    """A set of rules that makes no sense, with the reason."""
+
+
+@contextlib.contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Open cases under the policy of that scope within the block (imports and replays)."""
+    token = _scope.set(name)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+@dataclass(frozen=True)
+class Book:
+    """What decides a case's promises: the policy version it opened under, and the newest version of each calendar."""
+
+    version: PolicyVersion | None
+    calendars: dict[str, CalendarVersion]
+
+
+# One statement, because every intake asks it. Rows never change, so what they hold is read once per process.
+_BOOK = """
+    SELECT * FROM (
+        SELECT 'policy' AS kind, id, digest, '' AS name FROM sla_policyversion
+        WHERE {which} ORDER BY number DESC LIMIT 1) AS policy
+    UNION ALL
+    SELECT 'calendar', id, digest, name FROM sla_calendarversion AS c
+    WHERE number = (SELECT MAX(number) FROM sla_calendarversion AS n WHERE n.name = c.name)
+"""
+_IN_FORCE = _BOOK.format(which="scope = %s AND (valid_from IS NULL OR valid_from <= %s)")
+_BY_KEY = _BOOK.format(which="id = %s")
+_known: dict[tuple[str, int, str], Any] = {}
+
+
+def book(at: datetime, *, version_id: int | None = None) -> Book:
+    """The policy version in force at `at` in the present scope (or the one with that key), and the calendars."""
+    with connection.cursor() as cursor:
+        if version_id is None:
+            cursor.execute(_IN_FORCE, [_scope.get(), connection.ops.adapt_datetimefield_value(at)])
+        else:
+            cursor.execute(_BY_KEY, [version_id])
+        rows = cursor.fetchall()
+    version, calendars = None, {}
+    for kind, key, digest, name in rows:
+        if kind == "policy":
+            version = _kept(PolicyVersion, key, digest)
+        else:
+            calendars[name] = _kept(CalendarVersion, key, digest)
+    return Book(version, calendars)
+
+
+def _kept(model: Any, key: int, digest: str) -> Any:
+    """An immutable row, read once per process; the digest tells a key used again in another database apart."""
+    place = (model.__name__, key, digest)
+    if place not in _known:
+        if len(_known) > 256:
+            _known.clear()
+        _known[place] = model.objects.get(pk=key)
+    return _known[place]
+
+
+def rules_for(case: Case, version: PolicyVersion) -> dict[str, Rule]:
+    """The rule that holds for each promise of this case: of those whose selectors fit, the most specific."""
+    chosen: dict[str, tuple[Any, Rule]] = {}
+    values = _values(case)
+    for rule in version.all_rules:
+        if not all(_fits(name, wanted, values) for name, wanted in rule.selectors.items()):
+            continue
+        weight = specificity(rule.selectors)
+        if rule.promise not in chosen or weight > chosen[rule.promise][0]:
+            chosen[rule.promise] = (weight, rule)
+    # A rule without limits says: this promise is not made here.
+    return {promise: rule for promise, (_weight, rule) in chosen.items() if rule.limits}
+
+
+def specificity(selectors: dict[str, Any]) -> tuple[int, int]:
+    """How narrow a rule is: by the heaviest things it names; a deeper category weighs more than a shallow one."""
+    weight = sum(1 << SELECTORS.index(name) for name in selectors)
+    return weight, max(str(path).count(".") for path in _many(selectors.get("category", "")))
+
+
+def _values(case: Case) -> dict[str, Any]:
+    return {
+        "kind": case.kind,
+        "type": case.type,
+        "channel": case.channel,
+        "complex": case.complex,
+        "urgency": case.urgency,
+        "severity": case.severity,
+        "grade": case.customer_grade,
+        "rural": case.region.rural if case.region_id and case.region else False,
+        "region": case.region.code if case.region_id and case.region else "",
+        "category": case.category.code if case.category_id and case.category else "",
+    }
+
+
+def _fits(name: str, wanted: Any, values: dict[str, Any]) -> bool:
+    value = values[name]
+    if name == "category":
+        return any(value == path or value.startswith(f"{path}.") for path in _many(wanted))
+    return value in _many(wanted)
+
+
+def _many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+# --- reading and refusing ------------------------------------------------------------------------------------------
+
+# What a promise may start with: the clocks listen to nothing else.
+STARTS = {"opened", "visit_needed", "resolved", "given"}
+_PERCENT = re.compile(r"(\d{1,3})%")
+_AUDIENCES = {"owner", "team", "lead", "supervisor", "head"}
+_KEYS = {
+    "promise", "when", "start", "stop", "limit", "calendar", "pauses", "statutory", "once", "warn", "rungs", "breach",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RuleForm:
+    """One rule as written in a policy file, checked on its own."""
+
+    promise: str
+    selectors: dict[str, Any]
+    starts: str
+    stops: list[str]
+    limits: list[str]
+    calendar: str
+    pauses: list[str]
+    statutory: bool
+    once: bool
+    steps: list[dict[str, Any]]
+
+    def to_rule(self, version: PolicyVersion) -> Rule:
+        return Rule(version=version, **self.__dict__)
+
+
+def read_rules(form: dict[str, Any], calendars: dict[str, Calendar]) -> list[RuleForm]:
+    """The rules of a policy file's `[[rule]]` tables. Raises PolicyError with the rule and the reason."""
+    unknown = set(form) - {"rule", "calendar"}
+    if unknown:
+        raise PolicyError(f"unknown: {', '.join(sorted(unknown))}")
+    entries = form.get("rule", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise PolicyError("rules are written as [[rule]] tables")
+    rules = []
+    for position, entry in enumerate(entries, start=1):
+        try:
+            rules.append(_read_rule(entry, calendars))
+        except (PolicyError, LimitError, KeyError) as problem:
+            name = entry.get("promise", "?")
+            detail = f"{problem.args[0]} is missing" if isinstance(problem, KeyError) else str(problem)
+            raise PolicyError(f"rule {position} ({name}): {detail}") from None
+    _check_together(rules, calendars)
+    return rules
+
+
+def _read_rule(entry: dict[str, Any], calendars: dict[str, Calendar]) -> RuleForm:
+    unknown = set(entry) - _KEYS
+    if unknown:
+        raise PolicyError(f"unknown key {', '.join(sorted(unknown))}")
+    for key in ("promise", "start", "calendar"):
+        if not isinstance(entry.get(key, ""), str):
+            raise PolicyError(f"{key} is not text")
+    for key in ("statutory", "once"):
+        if not isinstance(entry.get(key, False), bool):
+            raise PolicyError(f"{key} is true or false")
+    if not isinstance(entry.get("when", {}), dict):
+        raise PolicyError("when is not a table")
+    selectors = dict(entry.get("when", {}))
+    if strange := set(selectors) - set(SELECTORS):
+        raise PolicyError(f"cannot select by {', '.join(sorted(strange))}")
+    if entry.get("start", "opened") not in STARTS:
+        raise PolicyError(f"nothing starts with {entry['start']!r}, only with {', '.join(sorted(STARTS))}")
+    limits = [str(Limit.parse(text)) for text in _texts(entry, "limit") if text]
+    calendar = entry.get("calendar", "always")
+    if calendar not in calendars:
+        raise PolicyError(f"there is no calendar {calendar!r}")
+    pauses = _texts(entry, "pauses", [])
+    if strange := set(pauses) - {"pending", "held"}:
+        raise PolicyError(f"a clock cannot pause in {', '.join(sorted(strange))}")
+    statutory = bool(entry.get("statutory", False))
+    if statutory and pauses:
+        raise PolicyError("a statutory limit never pauses")
+    promise = entry["promise"]
+    if promise == "first_response" and pauses:
+        raise PolicyError("the first response never pauses")
+    return RuleForm(
+        promise=promise,
+        selectors=selectors,
+        starts=entry.get("start", "opened"),
+        stops=_texts(entry, "stop"),
+        limits=limits,
+        calendar=calendar,
+        pauses=pauses,
+        statutory=statutory,
+        once=bool(entry.get("once", False)),
+        steps=_steps(entry),
+    )
+
+
+def _texts(entry: dict[str, Any], key: str, default: Any = None) -> list[str]:
+    """A text or a list of texts; KeyError where it is missing and there is no default."""
+    value = entry[key] if default is None else entry.get(key, default)
+    if not all(isinstance(text, str) for text in _many(value)):
+        raise PolicyError(f"{key} is neither text nor a list of texts")
+    return list(_many(value))
+
+
+def _steps(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = [
+        {"name": f"warn-{at}", "kind": str(StepKind.WARN), "at": at, "tell": ["owner"]}
+        for at in _texts(entry, "warn", [])
+    ]
+    rungs = entry.get("rungs", [])
+    if not isinstance(rungs, list) or not all(isinstance(rung, dict) for rung in rungs):
+        raise PolicyError('rungs are a list of tables, such as { at = "50%", tier = 2, tell = ["lead"] }')
+    for rung in rungs:
+        if strange := set(rung) - {"at", "tier", "tell"}:
+            raise PolicyError(f"a rung has no {', '.join(sorted(strange))}")
+        if not isinstance(rung["at"], str):
+            raise PolicyError("at is not text")
+        kind = StepKind.TIER if "tier" in rung else StepKind.AFTER
+        step = {"name": f"{kind}-{rung['at']}", "kind": str(kind), "at": rung["at"], "tell": _texts(rung, "tell", [])}
+        if "tier" in rung:
+            step["tier"] = rung["tier"]
+        steps.append(step)
+    steps.append(
+        {
+            "name": "breach",
+            "kind": str(StepKind.BREACH),
+            "at": "due",
+            "tell": _texts(entry, "breach", ["owner", "lead"]),
+        }
+    )
+    names = [step["name"] for step in steps]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise PolicyError(f"the same step twice: {', '.join(sorted(twice))}")
+    last_tier = last_fraction = Fraction(0)
+    for step in steps:
+        if strange := set(step["tell"]) - _AUDIENCES:
+            raise PolicyError(f"there is no audience {', '.join(sorted(strange))}")
+        fraction = _check_moment(step)
+        if step["kind"] == StepKind.TIER:
+            tier: Any = step["tier"]
+            if tier not in (2, 3):
+                raise PolicyError("a rung leads to tier 2 or 3")
+            if tier <= last_tier or fraction <= last_fraction:
+                raise PolicyError("the rungs run backwards")
+            last_tier, last_fraction = Fraction(tier), fraction
+    return steps
+
+
+def _check_moment(step: dict[str, Any]) -> Fraction:
+    text = step["at"]
+    if match := _PERCENT.fullmatch(text):
+        fraction = Fraction(int(match[1]), 100)
+        if not 0 < fraction < 1:
+            raise PolicyError(f"{text} is not between the start and the end of the limit")
+        if step["kind"] == StepKind.AFTER:
+            raise PolicyError(f"rung {text} comes before the target and leads to no tier; to tell the owner, use warn")
+        return fraction
+    if step["kind"] in (StepKind.WARN, StepKind.TIER):
+        raise PolicyError(f"{text!r}: a warning or tier comes at a percentage of the limit")
+    if text != "due" and not (limit := Limit.parse(text.removeprefix("due+"))).is_running:
+        raise PolicyError(f"{limit}: after the target a rung is running time, like 30m or due+2h")
+    return Fraction(1)
+
+
+def _span(rule: RuleForm, calendars: dict[str, Calendar], start: datetime) -> timedelta:
+    return min(Limit.parse(text).due(calendars[rule.calendar], start) for text in rule.limits) - start
+
+
+# A year of starts, 73 hours apart, so that every hour, every weekday and every holiday season is asked.
+_PROBES = [datetime.fromisoformat("2026-01-01T00:00+00:00") + step * timedelta(hours=73) for step in range(120)]
+
+
+def _slower(rule: RuleForm, other: RuleForm, calendars: dict[str, Calendar]) -> bool:
+    """Whether there is a start from which `rule` leaves more time than `other`."""
+    return any(_span(rule, calendars, start) > _span(other, calendars, start) for start in _PROBES)
+
+
+def _check_together(rules: list[RuleForm], calendars: dict[str, Calendar]) -> None:
+    for position, rule in enumerate(rules):
+        for other in rules[:position]:
+            if (
+                rule.promise == other.promise
+                and specificity(rule.selectors) == specificity(other.selectors)
+                and _overlap(rule.selectors, other.selectors)
+            ):
+                raise PolicyError(f"{rule.promise}: two rules for the same cases ({rule.selectors or 'all'})")
+    for rule in rules:
+        if rule.limits:
+            _check_rungs_after(rule, calendars)
+        for other in rules:
+            if other is not rule and other.promise == rule.promise and other.limits:
+                _check_pair(rule, other, calendars)
+
+
+def _check_pair(rule: RuleForm, other: RuleForm, calendars: dict[str, Calendar]) -> None:
+    if rule.limits and _is_urgent_of(rule, other) and _slower(rule, other, calendars):
+        raise PolicyError(f"{rule.promise}: urgent ({rule.limits[0]}) is slower than ordinary ({other.limits[0]})")
+    wins = specificity(rule.selectors) > specificity(other.selectors) and _overlap(rule.selectors, other.selectors)
+    if not (wins and other.statutory and not rule.statutory):
+        return
+    law = f"the legal {other.limits[0]}"
+    if not rule.limits:
+        raise PolicyError(f"{rule.promise}: {rule.selectors} would be without {law}")
+    if rule.pauses:
+        raise PolicyError(f"{rule.promise}: {rule.limits[0]} pauses, and {law} never does")
+    if _slower(rule, other, calendars):
+        raise PolicyError(f"{rule.promise}: {rule.limits[0]} is looser than {law}")
+
+
+def _check_rungs_after(rule: RuleForm, calendars: dict[str, Calendar]) -> None:
+    for step in rule.steps:
+        if step["kind"] == StepKind.AFTER and not step["at"].startswith("due"):
+            limit = Limit.parse(step["at"])
+            if any(limit.due(calendars[rule.calendar], p) - p < _span(rule, calendars, p) for p in _PROBES):
+                raise PolicyError(f"{rule.promise}: rung {step['at']} comes before the target {rule.limits[0]}")
+
+
+def _is_urgent_of(rule: RuleForm, other: RuleForm) -> bool:
+    """Whether `rule` takes the place of `other` when the case becomes urgent."""
+    if specificity(rule.selectors) < specificity(other.selectors):
+        return False
+    if _many(rule.selectors.get("urgency")) != ["urgent"] or "normal" not in _many(
+        other.selectors.get("urgency", "normal")
+    ):
+        return False
+    plain = {name: value for name, value in rule.selectors.items() if name != "urgency"}
+    ordinary = {name: value for name, value in other.selectors.items() if name != "urgency"}
+    return _covers(plain, ordinary) or _covers(ordinary, plain)
+
+
+def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether some case could be selected by both."""
+    return all(_meet(name, _many(one[name]), _many(other[name])) for name in one.keys() & other.keys())
+
+
+def _meet(name: str, one: list[Any], other: list[Any]) -> bool:
+    if name == "category":
+        return any(f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.") for a in one for b in other)
+    return any(value in other for value in one)
+
+
+def _covers(wide: dict[str, Any], narrow: dict[str, Any]) -> bool:
+    """Whether every case that `narrow` selects is selected by `wide` too."""
+    return all(name in narrow and set(_many(narrow[name])) <= set(_many(value)) for name, value in wide.items())

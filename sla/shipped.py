@@ -1,0 +1,93 @@
+"""Calendars and policies as versions: loading what is shipped, and publishing a change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from common import clock
+
+from .arithmetic import Calendar, parse_calendars
+from .models import CalendarVersion, PolicyVersion, Rule
+from .policies import PolicyError, RuleForm, book, read_rules
+
+DEFAULTS = Path(__file__).parent / "defaults"
+
+
+def digest_of(content: Any) -> str:
+    """What tells two contents apart: SHA-256 of the canonical JSON, 64 hex digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def shipped_calendars() -> dict[str, Calendar]:
+    return parse_calendars((DEFAULTS / "calendars.toml").read_text(encoding="utf-8"))
+
+
+def load_shipped(*, at: datetime | None = None) -> list[str]:
+    """Load the shipped calendars and policy where none is present; return what was loaded, as plain words."""
+    now = at or clock.now()
+    done = []
+    with transaction.atomic():
+        present = set(CalendarVersion.objects.values_list("name", flat=True))
+        for name, calendar in shipped_calendars().items():
+            if name not in present:
+                publish_calendar(calendar, at=now)
+                done.append(f"calendar {name}")
+        if not PolicyVersion.objects.filter(scope="").exists():
+            form = tomllib.loads((DEFAULTS / "policies.toml").read_text(encoding="utf-8"))
+            publish_policy(form, at=now, valid_from=None)
+            done.append("policy")
+    return done
+
+
+def publish_calendar(calendar: Calendar, *, at: datetime, by: Any = None) -> CalendarVersion:
+    """Add the next version of a calendar, unless it says the same as the newest; return the newest version."""
+    newest = CalendarVersion.objects.filter(name=calendar.name).order_by("-number").first()
+    if newest is not None and newest.calendar.to_dict() == calendar.to_dict():
+        return newest
+    return CalendarVersion.objects.create(
+        name=calendar.name,
+        number=newest.number + 1 if newest else 1,
+        form=calendar.to_dict(),
+        digest=digest_of([calendar.name, calendar.to_dict()]),
+        created_at=at,
+        created_by=by,
+    )
+
+
+def known_calendars() -> dict[str, Calendar]:
+    """The newest version of every calendar in the database, by name."""
+    return {name: row.calendar for name, row in book(clock.now()).calendars.items()}
+
+
+def check_policy(form: dict[str, Any]) -> list[RuleForm]:
+    """The rules of a policy file, or PolicyError with the reason."""
+    rules = read_rules(form, known_calendars())
+    if not rules:
+        raise PolicyError("there is no rule in it")
+    return rules
+
+
+@transaction.atomic
+def publish_policy(
+    form: dict[str, Any], *, at: datetime, valid_from: datetime | None, by: Any = None, scope: str = ""
+) -> PolicyVersion:
+    """Add the next policy version, in force from `valid_from`; open cases keep the version they opened under."""
+    rules = check_policy(form)
+    newest = PolicyVersion.objects.filter(scope=scope).order_by("-number").first()
+    version = PolicyVersion.objects.create(
+        scope=scope,
+        number=newest.number + 1 if newest else 1,
+        valid_from=valid_from,
+        digest=digest_of([vars(rule) for rule in rules]),
+        created_at=at,
+        created_by=by,
+    )
+    Rule.objects.bulk_create([rule.to_rule(version) for rule in rules])
+    return version
