@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+
+
+class TicketsConfig(AppConfig):
+    name = "tickets"
+
+    def ready(self) -> None:
+        from notifications.signals import message_accepted
+
+        from . import events, silence  # noqa: F401
+
+        message_accepted.connect(silence.on_message_accepted, dispatch_uid="tickets.silence")

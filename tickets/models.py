@@ -1,0 +1,161 @@
+"""A ticket: a request, question, fault or suggestion, from the first contact to the closed loop."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django_fsm import transition
+
+from cases.models import Case
+from cases.querysets import CaseQuerySet
+from common.transitions import guard
+
+from .states import OPEN, State, Type, Verified
+
+REOPEN_FOR = timedelta(days=30)
+REVIEW_ROUNDS = 2
+
+
+@guard(_("Write down what fixed it first."))
+def has_resolution(ticket: Ticket) -> bool:
+    return bool(ticket.resolution.strip())
+
+
+@guard(_("Say how you know that it is solved."))
+def is_verified(ticket: Ticket) -> bool:
+    return bool(ticket.verified)
+
+
+@guard(_("A complex ticket needs two passed reviews before it can be resolved."))
+def has_passed_reviews(ticket: Ticket) -> bool:
+    return not ticket.complex or ticket.reviews_passed >= REVIEW_ROUNDS or ticket.imported
+
+
+@guard(_("Somebody must take the ticket first."))
+def has_owner(ticket: Ticket) -> bool:
+    return ticket.owner_id is not None
+
+
+@guard(_("Say what we are waiting for."))
+def has_pause_reason(ticket: Ticket) -> bool:
+    return bool(ticket.pause_reason)
+
+
+class TicketQuerySet(CaseQuerySet):
+    def with_people(self) -> Any:
+        """Everything a row or a page shows, in one query."""
+        return self.select_related("customer", "region", "category", "owner", "team")
+
+
+class Ticket(Case):
+    """Columns and lifecycle of a ticket; transitions change the row in memory and read nothing else."""
+
+    KIND = "ticket"
+    PREFIX = "T"
+    STATES = State
+    TYPES = Type
+
+    description = models.TextField(blank=True)
+    needs_visit = models.BooleanField(default=False)
+    plan = models.TextField(blank=True)
+    plan_due_on = models.DateField(null=True, blank=True)
+    plan_cost = models.CharField(max_length=60, blank=True)
+    pause_reason = models.CharField(max_length=20, blank=True)
+    reviews_passed = models.PositiveSmallIntegerField(default=0)
+    located_at = models.DateTimeField(null=True, blank=True)
+    on_site_at = models.DateTimeField(null=True, blank=True)
+    restored_at = models.DateTimeField(null=True, blank=True)
+    resolution = models.TextField(blank=True)
+    verified = models.CharField(max_length=12, choices=Verified, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    imported = models.BooleanField(default=False)
+
+    objects = TicketQuerySet.as_manager()  # type: ignore[misc]
+
+    @transition("state", source=[State.NEW, State.ASSIGNED, State.RETURNED], target=State.ASSIGNED)
+    def assign(self) -> None:
+        """To a team or person; the clocks run on."""
+
+    @transition(
+        "state", source=[State.NEW, State.ASSIGNED, State.RETURNED], target=State.IN_PROGRESS, conditions=[has_owner]
+    )
+    def start(self) -> None:
+        """The owner begins to work."""
+
+    @transition(
+        "state",
+        source=[State.NEW, State.ASSIGNED, State.IN_PROGRESS, State.HELD],
+        target=State.PENDING,
+        conditions=[has_pause_reason],
+    )
+    def wait(self) -> None:
+        """Only the customer can move it on: the resolution clock pauses."""
+
+    @transition(
+        "state",
+        source=[State.NEW, State.ASSIGNED, State.IN_PROGRESS, State.PENDING],
+        target=State.HELD,
+        conditions=[has_pause_reason],
+    )
+    def hold(self) -> None:
+        """Somebody else must move it on; the clock runs unless the policy says otherwise."""
+
+    @transition("state", source=[State.PENDING, State.HELD], target=State.IN_PROGRESS)
+    def resume(self) -> None:
+        self.pause_reason = ""
+
+    @transition(
+        "state",
+        source=[State.NEW, State.ASSIGNED, State.IN_PROGRESS, State.HELD],
+        target=State.RETURNED,
+    )
+    def return_to_dispatcher(self) -> None:
+        """The unit cannot solve it; the overall limit keeps running (requirements.md TCK-20)."""
+        self.owner = None
+        self.pause_reason = ""
+
+    @transition("state", source=State.IN_PROGRESS, target=State.IN_REVIEW, conditions=[has_owner])
+    def submit_for_review(self) -> None:
+        """A second pair of eyes."""
+
+    @transition("state", source=State.IN_REVIEW, target=State.IN_PROGRESS)
+    def pass_review(self) -> None:
+        self.reviews_passed += 1
+
+    @transition("state", source=State.IN_REVIEW, target=State.IN_PROGRESS)
+    def send_back(self) -> None:
+        """The reviewer wants something changed."""
+
+    @transition(
+        "state",
+        source=[State.NEW, State.ASSIGNED, State.IN_PROGRESS, State.HELD, State.PENDING],
+        target=State.RESOLVED,
+        conditions=[has_resolution, is_verified, has_passed_reviews],
+    )
+    def resolve(self, *, at: datetime) -> None:
+        self.resolved_at = at
+        self.pause_reason = ""
+
+    @transition("state", source=State.RESOLVED, target=State.CLOSED)
+    def close(self, *, at: datetime, because: str) -> None:
+        self.closed_at, self.closed_because = at, because
+
+    @transition("state", source=[State.RESOLVED, State.CLOSED], target=State.IN_PROGRESS)
+    def reopen(self) -> None:
+        """Cycle n+1 begins; what the earlier cycle promised keeps its verdict."""
+        self.resolved_at = self.closed_at = self.confirmed_at = None
+        self.restored_at = self.located_at = self.on_site_at = None
+        self.closed_because = self.resolution = self.verified = ""
+        self.reviews_passed = 0
+        self.cycle += 1
+
+    @transition("state", source=OPEN, target=State.CANCELLED)
+    def cancel(self, *, at: datetime) -> None:
+        self.closed_at, self.closed_because = at, "cancelled"
+
+    @transition("state", source=OPEN, target=State.MERGED)
+    def merge(self, *, at: datetime) -> None:
+        self.closed_at, self.closed_because = at, "merged"

@@ -1,0 +1,62 @@
+"""Who may reach a ticket and do what with it: the only door for every edge and service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from common.errors import NotAllowed
+
+from .models import Ticket
+
+
+def access_ticket(person: Any, pk: int | None, *, to: str = "see") -> Ticket:
+    """The ticket, if this person may see it. Raises Ticket.DoesNotExist when not, NotAllowed when only `to` is not."""
+    ticket: Ticket = Ticket.objects.visible_to(person).with_people().get(pk=pk)
+    if to != "see":
+        allow(person, to)
+    return ticket
+
+
+def allow(person: Any, ability: str) -> None:
+    """Raise NotAllowed unless `person` holds `ability`; the system (None) may do everything."""
+    if person is not None and not person.may(ability):
+        raise NotAllowed()
+
+
+def allow_visible(person: Any, ticket: Ticket) -> None:
+    """Raise DoesNotExist unless this person may see a ticket that is already locked and loaded."""
+    if person is None or person.may("cases.see_all_teams"):
+        return
+    if not person.may("desk.open") or not (
+        person.pk in (ticket.owner_id, ticket.first_contact_id) or (person.team_id and person.team_id == ticket.team_id)
+    ):
+        raise Ticket.DoesNotExist
+
+
+def handling_refusals(person: Any, ticket: Ticket) -> list[Any]:
+    """Why this person may not have this ticket: complex ones go to senior people (requirements.md TCK-05)."""
+    if ticket.complex and not person.may("tickets.take_complex"):
+        return [_("A complex ticket goes to a senior agent.")]
+    return []
+
+
+def picking_refusals(person: Any, ticket: Ticket) -> list[Any]:
+    """Why this person may not pick this ticket: who may not choose takes the next one, or what they registered."""
+    mine = person.pk in (ticket.owner_id, ticket.first_contact_id)
+    if not mine and not person.may("tickets.take_any"):
+        return [_("Take the next one of your team's queue instead: the most urgent comes first.")]
+    return handling_refusals(person, ticket)
+
+
+def allow_handling(person: Any, ticket: Ticket) -> None:
+    """Raise NotAllowed with the reasons of `handling_refusals`."""
+    if reasons := handling_refusals(person, ticket):
+        raise NotAllowed(*reasons)
+
+
+def allow_picking(person: Any, ticket: Ticket) -> None:
+    """Raise NotAllowed with the reasons of `picking_refusals`."""
+    if reasons := picking_refusals(person, ticket):
+        raise NotAllowed(*reasons)
