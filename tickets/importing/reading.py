@@ -1,0 +1,253 @@
+"""Reading the file: any CSV, row by row, and nothing lost silently.
+
+A broken row is reported by its line in the file (counted as an editor counts) and the rest goes in. A quote that is
+never closed would swallow the file: there reading goes on at the line after the one that opened it.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from cases.states import PRIORITY
+from tickets.states import State
+
+from .maps import OUR_VALUES, CaseMap, MapError, TimeColumn, local_instant
+
+_MOST_LINES = 5000  # of one row
+_SUBJECT = 200
+# The pair that our table of priorities turns into each priority.
+PAIRS = {rank: pair for pair, rank in sorted(PRIORITY.items())}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A row that could not be taken, and why."""
+
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}"
+
+
+class BadRow(ValueError):
+    """Why a row cannot be taken."""
+
+
+@dataclass
+class Record:
+    """One row, read: instants in UTC, values in our words."""
+
+    line: int
+    number: str
+    received_at: datetime
+    at: datetime
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    state: str = ""
+    reason: str = ""
+    subject: str = ""
+    description: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+    team: str = ""
+    owner: str = ""
+    category: str = ""
+    dues: dict[str, datetime] = field(default_factory=dict)
+
+
+def open_text(path: Path, encoding: str) -> IO[str]:
+    """The file as text, unpacked if it is gzip; bytes that are no text stay as marks, for their row to be refused."""
+    raw: IO[bytes] = path.open("rb")
+    packed = raw.read(2) == b"\x1f\x8b"
+    raw.seek(0)
+    if packed:
+        raw = gzip.GzipFile(fileobj=raw)  # type: ignore[assignment]
+    encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")
+
+
+def rows(text: IO[str], delimiter: str) -> Iterator[tuple[int, list[str] | Broken]]:
+    """Each row with the number of its first line; a row that is no CSV comes as Broken."""
+    lines = _Lines(text)
+    while True:
+        first = lines.number + 1
+        taken: list[str] = []
+        try:
+            row = next(csv.reader(lines.take(taken), delimiter=delimiter, strict=True), None)
+        except csv.Error as problem:
+            lines.give_back(taken[1:])
+            yield first, Broken(first, f"not CSV: {problem}")
+            continue
+        if row is None:
+            return
+        if any("\udc80" <= character <= "\udcff" for cell in row if not cell.isascii() for character in cell):
+            yield first, Broken(first, "bytes that are not text in the stated encoding")
+        elif any(cell.strip() for cell in row):
+            yield first, row
+
+
+class _Lines:
+    """The physical lines of a file, some of which may be given back."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self.text, self.back, self.number = text, deque[str](), 0
+
+    def take(self, taken: list[str]) -> Iterator[str]:
+        while len(taken) < _MOST_LINES:
+            line = self.back.popleft() if self.back else self.text.readline()
+            if not line:
+                return
+            self.number += 1
+            taken.append(line)
+            yield line
+
+    def give_back(self, lines: list[str]) -> None:
+        self.number -= len(lines)
+        self.back.extendleft(reversed(lines))
+
+
+def _local(text: str, form: str) -> datetime:
+    # A time without an offset is local; the map's zone makes an instant of it.
+    return datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007
+
+
+class Reader:
+    """The rows of a file in the map's terms. `seen` counts rows, good or not; `broken` keeps those refused."""
+
+    def __init__(self, path: Path, case_map: CaseMap, *, now: datetime) -> None:
+        self.path, self.map, self.now = path, case_map, now
+        self.seen = 0
+        self.broken: list[Broken] = []
+        self._times: dict[tuple[str, str], datetime] = {}
+        self._first_lines: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[Record]:
+        try:
+            with open_text(self.path, self.map.encoding) as text:
+                yield from self._records(rows(text, self.map.delimiter))
+        except OSError as problem:
+            raise MapError(f"{self.path}: {problem.strerror or problem}") from None
+        except EOFError:
+            self.broken.append(Broken(self.seen + 2, "the gzip file ends in the middle"))
+
+    def _records(self, found: Iterator[tuple[int, list[str] | Broken]]) -> Iterator[Record]:
+        header = self._header(found)
+        for line, row in found:
+            self.seen += 1
+            if isinstance(row, Broken):
+                self.broken.append(row)
+                continue
+            try:
+                if len(row) != len(header):
+                    raise BadRow(f"{len(row)} fields where the header has {len(header)}")
+                record = self._read(line, dict(zip(header, row, strict=True)))
+            except BadRow as problem:
+                self.broken.append(Broken(line, str(problem)))
+            else:
+                yield record
+
+    def _header(self, found: Iterator[tuple[int, list[str] | Broken]]) -> list[str]:
+        _line, header = next(found, (1, []))
+        if isinstance(header, Broken):
+            raise MapError(f"{self.path}: the header: {header.reason}")
+        header = [name.strip().removeprefix("\ufeff") for name in header]
+        if missing := sorted(self.map.columns() - set(header)):
+            raise MapError(f"{self.path}: the file has no column {', '.join(missing)} (it has: {', '.join(header)})")
+        if twice := sorted({name for name in header if header.count(name) > 1} & self.map.columns()):
+            raise MapError(f"{self.path}: the file has two columns {', '.join(twice)}")
+        return header
+
+    def _read(self, line: int, row: dict[str, str]) -> Record:
+        number = row[self.map.external_id].strip()
+        if not number:
+            raise BadRow(f"no number in {self.map.external_id}")
+        if len(number) > 120:
+            raise BadRow(f"{self.map.external_id} is longer than 120 characters")
+        times = {name: self._time(name, entry, row) for name, entry in self.map.times.items()}
+        at = times.get("at") or times.get("received_at")
+        received = times.get("received_at") or at
+        if at is None or received is None:
+            raise BadRow("no time of receipt" if self.map.mode == "case" else "no time")
+        record = Record(line, number, received, at, times.get("resolved_at"), times.get("closed_at"))
+        self._read_texts(record, row)
+        for promise in self.map.promises:
+            if promise.due and (due := self._time(f"promise.{promise.name}", promise.due, row)):
+                record.dues[promise.name] = due
+        if self.map.mode == "case":
+            self._check_case(record)
+        self._check_not_ahead(record)
+        return record
+
+    def _time(self, name: str, entry: TimeColumn, row: dict[str, str]) -> datetime | None:
+        text = row[entry.column].strip()
+        if not text:
+            return None
+        found = self._times.get((text, entry.format))
+        if found is None:
+            try:
+                found = local_instant(_local(text, entry.format), self.map.zone)
+            except (ValueError, OverflowError):
+                raise BadRow(f"{name}: {text[:40]!r} is not a time written {entry.format}") from None
+            if len(self._times) > 200_000:
+                self._times.clear()
+            self._times[text, entry.format] = found
+        return found
+
+    def _read_texts(self, record: Record, row: dict[str, str]) -> None:
+        texts, defaults = self.map.texts, self.map.defaults
+        cell = {name: row[column].strip() for name, column in texts.items()}
+        for name in ("type", "channel", "urgency", "severity", "priority"):
+            if value := self._translated(name, cell.get(name, "")):
+                record.fields[name] = value
+        if priority := record.fields.pop("priority", ""):
+            record.fields["urgency"], record.fields["severity"] = PAIRS[int(priority)]
+        state = self._translated("state", cell.get("state", ""))
+        record.state, _separator, record.reason = state.partition(":")
+        record.team = self._translated("team", cell.get("team", "")) or defaults.get("team", "")
+        record.owner = self._translated("owner", cell.get("owner", "")) or defaults.get("owner", "")
+        by = next((promise.by for promise in self.map.promises if promise.by and not self.map.field_of(promise.by)), "")
+        record.category = cell.get("category", "") or (row[by].strip() if by else "")
+        subject = " ".join(cell.get("subject", "").split()) or defaults.get("subject", "")
+        record.subject = subject or f"{self.map.name} {record.number}"
+        record.description = row[texts["description"]].strip() if "description" in texts else ""
+        if len(record.subject) > _SUBJECT:
+            record.description = record.description or record.subject
+            record.subject = record.subject[: _SUBJECT - 1] + "…"
+
+    def _translated(self, name: str, raw: str) -> str:
+        if not raw:
+            return ""
+        table = self.map.values.get(name)
+        if table is not None and raw in table:
+            return table[raw]
+        if name in ("team", "owner"):
+            return raw
+        if table is None and raw in OUR_VALUES[name]:
+            return raw
+        raise BadRow(f"{name}: there is no [values.{name}] for {raw[:40]!r}")
+
+    def _check_case(self, record: Record) -> None:
+        if (line := self._first_lines.setdefault(record.number, record.line)) != record.line:
+            raise BadRow(f"the number {record.number} is also on line {line}")
+        closed = record.closed_at
+        for name, instant in (("resolved_at", record.resolved_at), ("closed_at", closed)):
+            if instant is not None and instant < record.received_at:
+                raise BadRow(f"{name} lies before received_at")
+        if record.resolved_at and closed and closed < record.resolved_at:
+            raise BadRow("closed_at lies before resolved_at")
+        if record.state in (State.RESOLVED, State.CLOSED) and not (record.resolved_at or closed):
+            if self.map.as_of is None:
+                raise BadRow(f"{record.state}, but since when? There is no time, and the map has no source.as_of")
+
+    def _check_not_ahead(self, record: Record) -> None:
+        for instant in (record.received_at, record.at, record.resolved_at, record.closed_at):
+            if instant is not None and instant > self.now:
+                raise BadRow(f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC lies in the future")
