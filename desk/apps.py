@@ -1,0 +1,26 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class DeskConfig(AppConfig):
+    name = "desk"
+
+    def ready(self) -> None:
+        from django.conf import settings
+
+        from common.navigation import Entry, register, register_setting
+
+        from .lists import overdue
+
+        register(Entry("queue", "desk:queue", _("My queue"), "inbox", "desk.open", 10, shortcut="q", count=overdue))
+        register(Entry("team", "desk:team", _("Team"), "users", "desk.open", 20, shortcut="t"))
+        for setting in (
+            Entry("parked", "desk:parked", _("Parked work"), "circle-pause", "settings.parked", 10),
+            Entry("calendars", "desk:calendars", _("Calendars"), "calendar-days", "settings.calendars", 20),
+            Entry("policies", "desk:policies", _("Policies"), "shield-check", "settings.policies", 30),
+            Entry("people", "desk:people", _("People and teams"), "users", "settings.people", 40),
+        ):
+            register_setting(setting)
+        if settings.DEMO or settings.DEBUG:
+            ability = "" if settings.DEMO else "outbox.read"
+            register_setting(Entry("outbox", "desk:outbox", _("Outbox"), "mail", ability, 90))

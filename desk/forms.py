@@ -1,0 +1,190 @@
+"""The small forms of the ticket page. They check shapes; what may be done and what is missing, the services say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from cases.models import Category, Note
+from cases.states import Channel, Severity, Urgency
+from common.errors import DomainError
+from desk.intake import category_choices
+from staff.models import Team, User
+from tickets.models import Ticket
+from tickets.states import HoldReason, Type, Verified, WaitReason
+
+NOT_OFFERED = {"invalid_choice": _("Choose one of the values offered.")}
+
+
+def choice(label: Any, choices: Any, *, radio: bool = False, **options: Any) -> forms.ChoiceField:
+    widget = forms.RadioSelect if radio else forms.Select
+    return forms.ChoiceField(
+        label=label, choices=choices, widget=widget, required=False, error_messages=NOT_OFFERED, **options
+    )
+
+
+def text(label: Any, rows: int = 3, **options: Any) -> forms.CharField:
+    return forms.CharField(
+        label=label, widget=forms.Textarea(attrs={"rows": rows}), required=False, strip=False, **options
+    )
+
+
+class TicketForm(forms.Form):
+    """A form about one ticket, sent by one person. `version` and `key` are written by the template, never kept."""
+
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    key = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, ticket: Ticket, person: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.ticket, self.person = ticket, person
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Fill in what depends on the ticket or the person."""
+
+    def refuse(self, refusal: DomainError) -> None:
+        """Show a service's refusal beside the field it is about, or over the form."""
+        self.add_error(refusal.field if refusal.field in self.fields else None, [str(r) for r in refusal.reasons])
+
+
+class ReplyForm(TicketForm):
+    body = text(_("Reply"), rows=3)
+    then = choice(_("After sending"), [("wait", ""), ("", ""), ("resolve", "")])
+    reason = choice(_("Waiting for"), WaitReason.choices, initial=WaitReason.DOCUMENTS)
+    resolution = text(_("What fixed it"), rows=2, help_text=_("Left empty, the reply itself is recorded."))
+    verified = choice(_("How we know"), [("", _("Choose")), *Verified.choices])
+
+
+class NoteForm(TicketForm):
+    body = text(_("Note"), rows=3)
+
+
+class CallForm(TicketForm):
+    outcome = choice(_("Outcome"), Note.Outcome.choices, radio=True, initial=Note.Outcome.REACHED)
+    body = text(_("What was said"), rows=3)
+    confirmed = choice(
+        _("Is it solved?"),
+        [("", _("Not asked")), ("yes", _("Yes, close it")), ("no", _("No, take it up again"))],
+        radio=True,
+    )
+
+
+class CustomerForm(TicketForm):
+    channel = choice(_("It came by"), Channel.choices)
+    body = text(_("What the customer said"), rows=3)
+
+    def prepare(self) -> None:
+        self.initial.setdefault("channel", self.ticket.channel)
+
+
+class WaitForm(TicketForm):
+    reason = choice(_("What are we waiting for?"), WaitReason.choices, radio=True)
+
+
+class HoldForm(TicketForm):
+    reason = choice(_("Whom are we waiting for?"), HoldReason.choices, radio=True)
+
+
+class ReturnForm(TicketForm):
+    reason = text(_("Why your team cannot solve it"))
+
+
+class EscalateForm(TicketForm):
+    reason = text(_("Why it must go up"))
+
+
+class ReopenForm(TicketForm):
+    reason = text(_("What is not solved"))
+
+
+class CancelForm(TicketForm):
+    reason = text(_("Why it is cancelled"))
+
+
+class AssignForm(TicketForm):
+    team = forms.ModelChoiceField(
+        label=_("Team"), queryset=Team.objects.all(), required=False, empty_label=_("The team of the person"),
+        error_messages=NOT_OFFERED,
+    )  # fmt: skip
+    owner = forms.ModelChoiceField(
+        label=_("Person"), queryset=User.objects.none(), required=False, empty_label=_("Nobody: the team takes it"),
+        error_messages=NOT_OFFERED,
+    )  # fmt: skip
+
+    def prepare(self) -> None:
+        field = self.fields["owner"]
+        field.queryset = User.objects.holding("tickets.work").order_by("name", "pk")  # type: ignore[attr-defined]
+        self.initial.setdefault("owner", self.ticket.owner_id)
+
+
+class ReclassifyForm(TicketForm):
+    type = choice(_("Type"), Type.choices)
+    category = forms.TypedChoiceField(
+        label=_("Category"), required=False, coerce=int, empty_value=None, error_messages=NOT_OFFERED
+    )
+    urgency = choice(_("Urgency"), Urgency.choices, radio=True)
+    severity = choice(_("How many are affected"), Severity.choices, radio=True)
+    complex = forms.BooleanField(
+        label=_("Complex: senior people, two reviews, longer targets"), required=False, widget=forms.CheckboxInput
+    )
+
+    def prepare(self) -> None:
+        self.fields["category"].choices = category_choices()  # type: ignore[attr-defined]
+        for name in ("type", "urgency", "severity", "complex"):
+            self.initial.setdefault(name, getattr(self.ticket, name))
+        self.initial.setdefault("category", self.ticket.category_id)
+
+    def clean_category(self) -> Category | None:
+        key = self.cleaned_data["category"]
+        return Category.objects.get(pk=key) if key else None
+
+
+class PlanForm(TicketForm):
+    plan = text(_("What will be done"), rows=4)
+    due_on = forms.DateField(
+        label=_("By"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    cost = forms.CharField(label=_("Cost"), required=False, max_length=60)
+
+    def prepare(self) -> None:
+        self.initial = {
+            "plan": self.ticket.plan, "due_on": self.ticket.plan_due_on, "cost": self.ticket.plan_cost, **self.initial,
+        }  # fmt: skip
+
+
+class SubmitForm(TicketForm):
+    note = text(_("What the reviewer should know"))
+
+
+class ReviewForm(TicketForm):
+    passed = choice(_("Result"), [("yes", _("Passed")), ("no", _("To be changed"))], radio=True)
+    note = text(_("Note to the owner"))
+
+    def clean_passed(self) -> str:
+        value: str = self.cleaned_data["passed"]
+        if not value:
+            raise forms.ValidationError(str(NOT_OFFERED["invalid_choice"]))
+        return value
+
+
+class ResolveForm(TicketForm):
+    resolution = text(_("What fixed it"), help_text=_("The customer is told in these words."))
+    verified = choice(_("How do you know that it is solved?"), Verified.choices, radio=True)
+
+
+class ExtendForm(TicketForm):
+    until = forms.DateTimeField(
+        label=_("Pause until"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    reason = text(_("Why the pause must be longer"))
+
+    def clean_until(self) -> Any:
+        value = self.cleaned_data["until"]
+        if value is None:
+            raise forms.ValidationError(_("Choose a time in the future."))
+        return value

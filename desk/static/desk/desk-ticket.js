@@ -1,0 +1,87 @@
+// Behavior of the desk's queue and ticket. Everything here is comfort: without it links and forms do the same.
+const body = document.body;
+const find = (id) => document.getElementById(id);
+
+// --- the conversation opens at the newest turn, and says when something came below ------------------------------------
+const newest = () => { const pane = find("conversation"); if (pane) pane.scrollTop = pane.scrollHeight; };
+const atEnd = (pane) => pane.scrollHeight - pane.scrollTop - pane.clientHeight < 60;
+newest();
+let stay = true;
+body.addEventListener("htmx:beforeSwap", (e) => { if (e.target.id === "thread") stay = atEnd(find("conversation")); });
+document.addEventListener("click", (e) => {
+  const pill = e.target.closest("[data-below]");
+  if (!pill) return;
+  newest();
+  pill.hidden = true;
+});
+
+// --- dialogs: the answer opens them, so nothing old is shown first -----------------------------------------------------
+const dialog = find("act");
+body.addEventListener("htmx:afterSwap", (e) => {
+  if (e.detail.target.id === "act-body" && dialog && !dialog.open) {
+    dialog.showModal();
+    dialog.querySelector("[autofocus]")?.focus();
+  }
+});
+dialog?.addEventListener("close", () => find("act-body").replaceChildren());
+
+// --- swaps ---------------------------------------------------------------------------------------------------------------
+body.addEventListener("htmx:beforeSwap", (e) => {
+  const { xhr, requestConfig } = e.detail;
+  // "Your role may not" is an answer to show where the others are shown.
+  if (xhr.status === 403) Object.assign(e.detail, { shouldSwap: true, isError: false });
+  if (xhr.status < 300 && requestConfig.verb === "post") requestConfig.elt.closest("draft-box")?.forget();
+});
+body.addEventListener("htmx:afterSettle", (e) => {
+  if (e.detail.target.id === "main") {
+    newest();
+    const wrong = find("main").querySelector("[data-focus]");
+    (wrong || find("main").querySelector("[data-heading]"))?.focus({ preventScroll: !wrong });
+  }
+  if (e.detail.elt.id !== "thread") return;
+  if (stay) newest();
+  else document.querySelector("[data-below]").hidden = false;
+});
+// What was just done shows in the list at once, not with the next poll.
+body.addEventListener("desk:acted", () => {
+  const shown = find("thread")?.dataset.ticket;
+  setTimeout(() => find(`row-${shown}`)?.dispatchEvent(new CustomEvent("ticket-changed")), 0);
+});
+
+// --- composer --------------------------------------------------------------------------------------------------------------
+document.addEventListener("change", (e) => {
+  if (e.target.matches(".composer-tabs input")) {
+    document.querySelector(`draft-box.${e.target.id} textarea`)?.focus();
+  }
+  if (e.target.matches("[name=then]")) {
+    e.target.closest("details").open = false;
+    e.target.form.querySelector("textarea").focus();
+  }
+  if (e.target.matches("[data-submit]")) e.target.form.requestSubmit();
+});
+document.addEventListener("click", (e) => {
+  if (e.target.matches(".composer-tabs label")) setTimeout(() => {
+    const mode = e.target.querySelector("input");
+    if (mode.checked) document.querySelector(`draft-box.${mode.id} textarea`)?.focus();
+  }, 0);
+});
+document.addEventListener("input", (e) => {
+  if (!e.target.matches(".composer-box textarea")) return;
+  e.target.rows = Math.min(10, Math.max(3, e.target.value.split("\n").length));
+});
+
+// --- small things ------------------------------------------------------------------------------------------------------------
+document.addEventListener("click", async (e) => {
+  const copy = e.target.closest("[data-copy]");
+  if (copy) {
+    await navigator.clipboard.writeText(copy.dataset.copy);
+    const words = copy.querySelector("span");
+    words.textContent = copy.dataset.words;
+    setTimeout(() => { words.textContent = copy.dataset.copy; }, 1500);
+  }
+  if (e.target.closest('a[href="#steps"]')) {
+    e.preventDefault();
+    document.querySelector("#steps .btn")?.focus();
+  }
+  if (e.target.closest(".btn[aria-disabled=true][type=button]")) e.preventDefault();
+});

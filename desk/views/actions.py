@@ -1,0 +1,316 @@
+"""What can be done with a ticket: one table of actions, each a form and one service call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
+from django.views.decorators.http import require_http_methods
+from django.views.decorators.vary import vary_on_headers
+
+from common.errors import DomainError, StaleVersion
+from desk import forms
+from desk.doors import requires
+from desk.lists import Listing
+from desk.presenters import address, last_change, one_time_key
+from desk.views.ticket import find, show
+from sla.services import extend_pause
+from staff.permissions import roles_that_may
+from tickets import services
+from tickets.models import Ticket
+from tickets.permissions import allow, allow_visible
+
+Given = dict[str, Any]
+Call = Callable[[Ticket, Any, Given], Any]
+COMPOSER = {"reply", "note", "call", "customer"}
+
+
+@dataclass(frozen=True)
+class Action:
+    """`title` heads the form and names its button; `done` says what happened and what it caused."""
+
+    call: Call
+    title: str | Promise
+    done: str | Promise
+    form: type[forms.TicketForm] = forms.TicketForm
+    ability: str = "tickets.work"
+    intro: str | Promise = ""
+
+    @property
+    def asks(self) -> bool:
+        return self.form is not forms.TicketForm
+
+
+def _reply(ticket: Ticket, by: Any, given: Given) -> Ticket:
+    return services.reply_to_customer(
+        ticket_id=ticket.pk,
+        body=given["body"],
+        then=given["then"],
+        reason=given["reason"],
+        resolution=given["resolution"],
+        verified=given["verified"],
+        version=given["version"],
+        key=given["key"],
+        by=by,
+    )
+
+
+def _customer(ticket: Ticket, by: Any, given: Given) -> Ticket:
+    once = f"form-{given['key']}" if given["key"] else ""
+    return services.customer_wrote(
+        ticket_id=ticket.pk, body=given["body"], channel=given["channel"], by=by, external_id=once
+    )
+
+
+def _milestone(name: str) -> Call:
+    return lambda ticket, by, given: services.reach_milestone(ticket_id=ticket.pk, milestone=name, by=by)
+
+
+def _extend(ticket: Ticket, by: Any, given: Given) -> Any:
+    """The engine knows no roles, so who may is asked here, at the edge."""
+    allow_visible(by, ticket)
+    allow(by, "tickets.pause_beyond_cap")
+    return extend_pause(case_id=ticket.pk, until=given["until"], reason=given["reason"], by=by)
+
+
+def _plain(service: Callable[..., Any], *fields: str) -> Call:
+    """A service that takes the ticket, the person and these fields of the form."""
+    return lambda ticket, by, given: service(ticket_id=ticket.pk, by=by, **{name: given[name] for name in fields})
+
+
+ACTIONS: dict[str, Action] = {
+    "take": Action(_plain(services.take_ticket), _("Take it"), _("The ticket is yours now.")),
+    "start": Action(_plain(services.start_ticket), _("Start"), _("Work has begun.")),
+    "assign": Action(
+        _plain(services.assign_ticket, "owner", "team"),
+        _("Assign the ticket"),
+        _("Assigned."),
+        forms.AssignForm,
+        "tickets.assign",
+        _("The clocks run on."),
+    ),
+    "return": Action(
+        _plain(services.return_ticket, "reason"),
+        _("Return to the dispatcher"),
+        _("Returned to the dispatcher. The clocks run on."),
+        forms.ReturnForm,
+        intro=_("The dispatcher finds another team. The clocks run on."),
+    ),
+    "reply": Action(_reply, _("Reply"), _("Sent."), forms.ReplyForm),
+    "note": Action(
+        _plain(services.add_internal_note, "body", "key"), _("Note"), _("The note is added."), forms.NoteForm
+    ),
+    "call": Action(
+        _plain(services.log_call, "body", "outcome", "confirmed", "key"),
+        _("Log a call"),
+        _("The call is logged."),
+        forms.CallForm,
+    ),
+    "customer": Action(
+        _customer, _("What the customer said"), _("Recorded. It counts as not answered yet."), forms.CustomerForm
+    ),
+    "wait": Action(
+        _plain(services.wait_for_customer, "reason"),
+        _("Wait for customer"),
+        _("The ticket waits for the customer and its clock is paused."),
+        forms.WaitForm,
+        intro=_("The resolution clock pauses, five days at the longest. Legal limits run on."),
+    ),
+    "hold": Action(
+        _plain(services.hold_ticket, "reason"),
+        _("Wait for others"),
+        _("The ticket waits for others. Its clocks run on."),
+        forms.HoldForm,
+        intro=_("The clocks run on while others work."),
+    ),
+    "resume": Action(_plain(services.resume_ticket), _("Go on"), _("Work goes on and the clocks run.")),
+    "reclassify": Action(
+        _plain(services.reclassify_ticket, "type", "category", "urgency", "severity", "complex", "version"),
+        _("What the ticket is"),
+        _("Changed. Priority and targets follow."),
+        forms.ReclassifyForm,
+        "tickets.reclassify",
+        _("Priority and targets follow from this. No time used is forgotten."),
+    ),
+    "plan": Action(
+        _plain(services.plan_ticket, "plan", "due_on", "cost"),
+        _("Write the plan"),
+        _("The plan is kept."),
+        forms.PlanForm,
+    ),
+    "escalate": Action(
+        _plain(services.escalate_ticket, "reason"),
+        _("Escalate"),
+        _("Escalated: the next tier has been told."),
+        forms.EscalateForm,
+        "tickets.escalate",
+        _("The next tier is told. The ticket stays with its owner."),
+    ),
+    "locate": Action(_milestone("located"), _("Located"), _("Recorded: the fault is located.")),
+    "on_site": Action(_milestone("on_site"), _("On site"), _("Recorded: the technician is on site.")),
+    "restored": Action(_milestone("restored"), _("Restored"), _("Recorded: the service is restored.")),
+    "need_visit": Action(
+        _plain(services.need_visit),
+        _("A visit is needed"),
+        _("Recorded. The promise to be on site runs from the report."),
+    ),
+    "submit_for_review": Action(
+        _plain(services.submit_for_review, "note"),
+        _("Submit for review"),
+        _("Submitted. A reviewer sees it now."),
+        forms.SubmitForm,
+    ),
+    "review": Action(
+        lambda ticket, by, given: services.review_ticket(
+            ticket_id=ticket.pk, passed=given["passed"] == "yes", note=given["note"], by=by
+        ),
+        _("Review"),
+        _("The review is recorded and the owner goes on."),
+        forms.ReviewForm,
+        "tickets.review",
+    ),
+    "resolve": Action(
+        _plain(services.resolve_ticket, "resolution", "verified", "version"),
+        _("Resolve"),
+        _("Resolved. The customer is being told."),
+        forms.ResolveForm,
+        intro=_("The clocks stop and the customer is told. Without an answer it is closed after three days."),
+    ),
+    "confirm": Action(
+        _plain(services.confirm_ticket), _("Customer confirmed"), _("Closed: the customer confirmed that it is solved.")
+    ),
+    "reopen": Action(
+        _plain(services.reopen_ticket, "reason"),
+        _("Reopen"),
+        _("Reopened. A new round of targets has begun."),
+        forms.ReopenForm,
+    ),
+    "cancel": Action(
+        _plain(services.cancel_ticket, "reason"),
+        _("Cancel the ticket"),
+        _("Cancelled. Its targets no longer apply."),
+        forms.CancelForm,
+        "tickets.cancel",
+        _("For what the customer withdrew or what was opened by mistake."),
+    ),
+    "extend_pause": Action(
+        _extend,
+        _("Allow a longer pause"),
+        _("The pause may last longer."),
+        forms.ExtendForm,
+        "tickets.pause_beyond_cap",
+    ),
+}
+_REPLY_DONE = {
+    "wait": _("Sent. The ticket now waits for the customer and its clock is paused."),
+    "resolve": _("Sent and resolved. The customer is being told."),
+}
+
+
+@requires("desk.open")
+@require_http_methods(["GET", "POST"])
+@vary_on_headers("HX-Request")
+def do(request: HttpRequest, number: str, name: str) -> HttpResponse:
+    person: Any = request.user
+    ticket = find(person, number)
+    action = ACTIONS.get(name)
+    if action is None:
+        raise Http404
+    if not person.may(action.ability):
+        return not_allowed(request, action.ability)
+    if request.method == "GET":
+        if not action.asks or name in COMPOSER:
+            return redirect(address("case", ticket, Listing.asked(request.GET)))
+        return _ask(request, ticket, name, action.form(ticket=ticket, person=person))
+    prefix = f"{name}_%s" if name in COMPOSER else "id_%s"
+    form = action.form(request.POST, ticket=ticket, person=person, auto_id=prefix)
+    if not form.is_valid():
+        return _refused(request, ticket, name, form, status=422)
+    try:
+        action.call(ticket, person, form.cleaned_data)
+    except Ticket.DoesNotExist:
+        raise Http404 from None
+    except StaleVersion as refusal:
+        # The forms come back with the version of now: who sends again has seen the change.
+        return _refused(request, find(person, number), name, form, status=409, conflict=str(refusal.reasons[0]))
+    except DomainError as refusal:
+        form.refuse(refusal)
+        return _refused(request, find(person, number), name, form, status=refusal.status)
+    return _done(request, number, _REPLY_DONE.get(form.cleaned_data.get("then", ""), action.done))
+
+
+def _done(request: HttpRequest, number: str, words: Any) -> HttpResponse:
+    """Show the ticket as it is now; whoever may no longer see it (it went to another team) goes back to the list."""
+    listing = Listing.asked(request.GET)
+    try:
+        ticket = find(request.user, number)
+    except Http404:
+        messages.success(request, str(words))
+        return _go(request, listing)
+    if not request.headers.get("HX-Request"):
+        messages.success(request, str(words))
+        return redirect(address("case", ticket, listing))
+    response = show(request, ticket, done=str(words))
+    response["HX-Retarget"], response["HX-Reswap"] = "#main", "innerHTML"
+    response["HX-Trigger"] = "dialog-done, desk:acted"
+    return response
+
+
+def _go(request: HttpRequest, listing: Listing) -> HttpResponse:
+    target = redirect("desk:team" if listing.name == "team" else "desk:queue")
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": target["Location"]})
+    return target
+
+
+def _refused(
+    request: HttpRequest, ticket: Ticket, name: str, form: forms.TicketForm, *, status: int, conflict: str = ""
+) -> HttpResponse:
+    """The same page again with what was typed and why not. What somebody else changed meanwhile is named."""
+    context: dict[str, Any] = {"conflict": conflict, "changed": last_change(ticket, request.user) if conflict else None}
+    if name in COMPOSER:
+        return show(request, ticket, status=status, mode=name, bound=form, **context)
+    if ACTIONS[name].asks:
+        return _ask(request, ticket, name, form, status=status, **context)
+    return show(request, ticket, status=status, refused=form.non_field_errors())
+
+
+def _ask(
+    request: HttpRequest, ticket: Ticket, name: str, form: forms.TicketForm, *, status: int = 200, **context: Any
+) -> HttpResponse:
+    """The form of an action: in the dialog for htmx, else a page of its own."""
+    listing = Listing.asked(request.GET)
+    for field in form.visible_fields()[:1]:
+        field.field.widget.attrs["autofocus"] = True
+    context |= {
+        "form": form,
+        "action": ACTIONS[name],
+        "name": name,
+        "ticket": ticket,
+        "url": address("do", ticket, listing, name),
+        "back_url": address("case", ticket, listing),
+        "key": one_time_key(),
+    }
+    template = "desk/_act.html" if request.headers.get("HX-Request") else "desk/_act_page.html"
+    return render(request, template, context, status=status)
+
+
+def not_allowed(request: HttpRequest, ability: str) -> HttpResponse:
+    """403: what the role lacks, and who can do it instead."""
+    roles = pgettext("between two roles", ", ").join(str(role.label) for role in roles_that_may(ability))
+    if not request.headers.get("HX-Request"):
+        return render(request, "desk/_refused.html", {"roles": roles}, status=403)
+    response = render(request, "desk/_refused_note.html", {"roles": roles}, status=403)
+    response["HX-Retarget"], response["HX-Reswap"] = "#notices", "beforeend"
+    return response
+
+
+urlpatterns = [path("desk/c/<str:number>/do/<slug:name>/", do, name="do")]

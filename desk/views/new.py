@@ -1,0 +1,106 @@
+"""Intake at the phone, at the counter and elsewhere: one page, with two fragments that help while typing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.vary import vary_on_headers
+
+from common import typed
+from common.errors import DomainError
+from desk import intake
+from desk.doors import requires
+from desk.intake import IntakeForm
+
+
+@requires("tickets.open")
+@require_http_methods(["GET", "POST"])
+@vary_on_headers("HX-Request")
+def new(request: HttpRequest) -> HttpResponse:
+    user: Any = request.user
+    if request.method == "GET":
+        asked = {name: request.GET.get(name, "") for name in ("phone", "customer") if request.GET.get(name)}
+        return _page(request, IntakeForm(initial=asked, person=user))
+    form = IntakeForm(request.POST, person=user)
+    if "find" in request.POST:  # without script: look the customer up, keep everything typed
+        return _page(request, form, check=False)
+    if form.is_valid():
+        try:
+            registered = intake.register(form.cleaned_data, by=user)
+        except DomainError as refusal:
+            form.add_error(refusal.field if refusal.field in form.fields else None, list(refusal.reasons))
+        else:
+            return _registered(request, registered)
+    return _page(request, form, status=422)
+
+
+def _registered(request: HttpRequest, registered: intake.Registered) -> HttpResponse:
+    number = {"number": registered.ticket.number}
+    if registered.again:
+        messages.warning(request, _("%(number)s was registered a moment ago. Nothing was entered twice.") % number)
+    else:
+        messages.success(request, _("%(number)s is registered.") % number)
+    for remark in registered.remarks:
+        messages.warning(request, str(remark))
+    address = reverse("desk:case", args=[registered.ticket.number])
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": address})
+    return redirect(address)
+
+
+def _page(request: HttpRequest, form: IntakeForm, *, check: bool = True, status: int = 200) -> HttpResponse:
+    user: Any = request.user
+    if form.is_bound and not check:
+        form._errors = {}  # type: ignore[assignment]  # only looked up, not sent
+    text, chosen = form["phone"].value() or "", form["customer"].value() or ""
+    context = {
+        "form": form,
+        **_found(text, chosen, keep=True),
+        "duplicates": intake.duplicates(chosen, form["subject"].value() or "", person=user),
+    }
+    return render(request, "desk/new.html", context, status=status)
+
+
+def _found(text: str, chosen: str, *, keep: bool = False) -> dict[str, Any]:
+    """The customers to choose from. A choice that no longer fits the text is dropped, unless `keep`; a lone exact
+    match is chosen."""
+    candidates = intake.candidates(text)
+    key = typed.key(chosen)
+    if keep and key is not None and chosen not in {str(candidate.customer.pk) for candidate in candidates}:
+        candidates = [*intake.candidate(key), *candidates]
+    if chosen != intake.NEW and chosen not in {str(candidate.customer.pk) for candidate in candidates}:
+        exact = [candidate for candidate in candidates if intake.reachable_under(text, candidate)]
+        chosen = str(exact[0].customer.pk) if len(exact) == 1 else ""
+    return {"candidates": candidates, "chosen": chosen, "searched": bool(text.strip())}
+
+
+@requires("tickets.open")
+@require_GET
+def customer(request: HttpRequest) -> HttpResponse:
+    """Who may be calling, while the number is being typed; brings that customer's open tickets along."""
+    user: Any = request.user
+    found = _found(request.GET.get("phone", ""), request.GET.get("customer", ""))
+    also = intake.duplicates(found["chosen"], request.GET.get("subject", ""), person=user)
+    return render(request, "desk/_new_customer.html", {**found, "duplicates": also, "fragment": True})
+
+
+@requires("tickets.open")
+@require_GET
+def duplicates(request: HttpRequest) -> HttpResponse:
+    """Open tickets of the chosen customer that this one may repeat."""
+    user: Any = request.user
+    found = intake.duplicates(request.GET.get("customer", ""), request.GET.get("subject", ""), person=user)
+    return render(request, "desk/_new_duplicates.html", {"duplicates": found})
+
+
+urlpatterns = [
+    path("desk/new/", new, name="new"),
+    path("desk/new/customer/", customer, name="new_customer"),
+    path("desk/new/duplicates/", duplicates, name="new_duplicates"),
+]

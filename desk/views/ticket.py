@@ -1,0 +1,107 @@
+"""The ticket's page and its fragments: the pane beside the list, the conversation, a row, and a deadline explained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.views.decorators.http import require_GET
+from django.views.decorators.vary import vary_on_headers
+
+from cases.numbers import key_of
+from common import clock
+from desk.doors import requires
+from desk.lists import Listing
+from desk.presenters import Pane, address, composer_of, ledger, list_view, one_time_key, row
+from sla.models import Deadline
+from tickets.models import Ticket
+from tickets.permissions import access_ticket
+
+
+def find(person: Any, number: str) -> Ticket:
+    """The ticket behind a number typed or read in any form. Http404 when there is none that this person may see."""
+    try:
+        return access_ticket(person, key_of(number))
+    except Ticket.DoesNotExist:
+        raise Http404 from None
+
+
+@requires("desk.open")
+@require_GET
+@vary_on_headers("HX-Request")
+def case(request: HttpRequest, number: str) -> HttpResponse:
+    ticket = find(request.user, number)
+    if number != ticket.number:
+        return redirect(address("case", ticket, Listing.asked(request.GET)))
+    return show(request, ticket)
+
+
+def show(request: HttpRequest, ticket: Ticket, *, status: int = 200, **context: Any) -> HttpResponse:
+    """The ticket: its pane alone for htmx, else the page with list and customer. `context`: mode and bound form of
+    the composer, `done`, `refused` or `conflict`: what happened to the last action."""
+    now, listing = clock.now(), Listing.asked(request.GET)
+    mode, bound = context.pop("mode", ""), context.pop("bound", None)
+    pane = Pane(ticket, request.user, listing, now=now, whole=request.GET.get("history") == "all")
+    context |= {
+        "pane": pane,
+        "ticket": ticket,
+        "composer": composer_of(ticket, request.user, listing, mode=mode, bound=bound),
+        "key": one_time_key(),
+    }
+    if request.headers.get("HX-Request"):
+        return render(request, "desk/_swap.html", context, status=status)
+    context["list"] = list_view(request.user, listing, now=now, current=ticket.pk)
+    return render(request, "desk/ticket.html", context, status=status)
+
+
+@requires("desk.open")
+@require_GET
+def conversation(request: HttpRequest, number: str) -> HttpResponse:
+    """What was said and what happened, with the head and the clocks renewed beside it."""
+    ticket = find(request.user, number)
+    whole = request.GET.get("history") == "all"
+    pane = Pane(ticket, request.user, Listing.asked(request.GET), now=clock.now(), whole=whole)
+    return render(request, "desk/_renewed.html", {"pane": pane, "ticket": ticket})
+
+
+@requires("desk.open")
+@require_GET
+def one_row(request: HttpRequest, number: str) -> HttpResponse:
+    """A row of the list as it is now; still the current one if its ticket is the one on screen."""
+    ticket = find(request.user, number)
+    shown = request.headers.get("HX-Current-URL", "")
+    current = ticket.pk if f"/{ticket.number}/" in shown else None
+    line = row(ticket, request.user, Listing.asked(request.GET), now=clock.now(), current=current)
+    return render(request, "desk/_row.html", {"row": line})
+
+
+@requires("desk.open")
+@require_GET
+@vary_on_headers("HX-Request")
+def explain(request: HttpRequest, number: str, deadline_id: int) -> HttpResponse:
+    """Why a deadline is due when it is: every stretch of time that counted or did not."""
+    ticket = find(request.user, number)
+    deadline = (
+        Deadline.objects.filter(pk=deadline_id, case_id=ticket.pk)
+        .select_related("rule__version", "calendar_version")
+        .first()
+    )
+    if deadline is None:
+        raise Http404
+    context = {
+        "ledger": ledger(deadline, now=clock.now()),
+        "ticket": ticket,
+        "url": address("case", ticket, Listing.asked(request.GET)),
+    }
+    fragment = request.headers.get("HX-Request")
+    return render(request, "desk/_explain.html" if fragment else "desk/explain.html", context)
+
+
+urlpatterns = [
+    path("desk/c/<str:number>/", case, name="case"),
+    path("desk/c/<str:number>/conversation/", conversation, name="conversation"),
+    path("desk/c/<str:number>/row/", one_row, name="row"),
+    path("desk/c/<str:number>/explain/<int:deadline_id>/", explain, name="explain"),
+]

@@ -1,0 +1,198 @@
+"""My queue: what belongs to whom, in which order, at what cost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from common import clock
+from desk import lists
+from desk.lists import Listing, Place
+from desk.presenters import list_view
+from tests import builders
+from tests.builders import MONDAY
+from tickets import services
+from tickets.models import Ticket
+
+pytestmark = pytest.mark.django_db
+NOW = MONDAY + timedelta(hours=2)
+
+
+@pytest.fixture(autouse=True)
+def _house():
+    builders.house()
+    with clock.simulated(NOW):
+        yield
+
+
+def statements(captured):
+    """What was asked of the database; marking a transaction's beginning and end asks nothing."""
+    marks = ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT", "ROLLBACK")
+    return [query["sql"] for query in captured.captured_queries if not query["sql"].startswith(marks)]
+
+
+def mine(person, *, subject="Mine", at=MONDAY, **fields):
+    ticket = builders.ticket(person, subject=subject, at=at, customer=None, **fields)
+    return services.take_ticket(ticket_id=ticket.pk, by=person, at=at)
+
+
+def subjects(person, listing=None, after=""):
+    view = list_view(person, listing or Listing(), now=NOW, after=after)
+    return [row.subject for row in view.rows]
+
+
+def get(client, person, address="/desk/", **options):
+    client.force_login(person)
+    return client.get(address, **options)
+
+
+def test_a_stranger_is_sent_to_sign_in(client):
+    answer = client.get("/desk/")
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/sign-in/")
+
+
+@pytest.mark.parametrize("role", ["agent", "senior", "dispatcher", "lead", "supervisor", "head", "auditor"])
+def test_everybody_at_the_desk_has_a_queue(client, role):
+    assert get(client, builders.person(role)).status_code == 200
+
+
+def test_an_administrator_is_led_to_the_people(client):
+    answer = get(client, builders.person("administrator"))
+    assert (answer.status_code, answer["Location"]) == (302, reverse("desk:people"))
+
+
+def test_overdue_first_and_longest_then_the_nearest_then_the_paused_then_by_age():
+    agent = builders.person("agent")
+    near = mine(agent, subject="near", at=MONDAY + timedelta(hours=1, minutes=50))
+    long_over = mine(agent, subject="long over", at=MONDAY)
+    over = mine(agent, subject="over", at=MONDAY + timedelta(minutes=30))
+    paused = mine(agent, subject="held", at=MONDAY)
+    services.reply_to_customer(ticket_id=paused.pk, body="…", by=agent, at=MONDAY)
+    assert near.pk < long_over.pk < over.pk
+    assert subjects(agent) == ["long over", "over", "near", "held"]
+
+
+def test_a_paused_ticket_stands_in_waiting_and_only_there():
+    agent = builders.person("agent")
+    ticket = mine(agent)
+    services.wait_for_customer(ticket_id=ticket.pk, reason="documents", by=agent, at=NOW)
+    assert subjects(agent) == []
+    assert subjects(agent, Listing(tab="waiting")) == ["Mine"]
+
+
+def test_what_was_resolved_today_is_done_today_and_what_yesterday_is_not():
+    agent = builders.person("agent")
+    for subject, at in [("today", NOW), ("last night", MONDAY - timedelta(hours=10))]:
+        ticket = mine(agent, subject=subject, at=MONDAY - timedelta(days=1))
+        services.resolve_ticket(ticket_id=ticket.pk, resolution="fixed", verified="test", by=agent, at=at)
+    assert subjects(agent, Listing(tab="done")) == ["today"]
+
+
+def test_a_dispatcher_also_has_what_came_back_and_what_nobody_has():
+    house = builders.team("dispatch", dispatches=True)
+    agent, dispatcher = builders.person("agent"), builders.person("dispatcher", team=house)
+    returned = mine(agent, subject="returned")
+    services.return_ticket(ticket_id=returned.pk, reason="not ours", by=agent, at=NOW)
+    builders.ticket(dispatcher, subject="nobody's", customer=None)
+    builders.ticket(agent, subject="of another team", customer=None)
+    assert sorted(subjects(dispatcher)) == ["nobody's", "returned"]
+
+
+def test_a_lead_also_has_the_reviews_of_the_team_but_not_of_the_own_work():
+    agent, lead = builders.person("agent"), builders.person("lead")
+    for person, subject in [(agent, "to review"), (lead, "own work")]:
+        ticket = mine(person, subject=subject)
+        services.submit_for_review(ticket_id=ticket.pk, by=person, at=NOW)
+    assert sorted(subjects(lead)) == ["own work", "to review"]  # the own one once, as the owner's
+    assert subjects(agent) == ["to review"]
+    assert lists.tally(lead, now=NOW)["todo"] == 2
+
+
+def test_pages_of_fifty_tell_every_row_once():
+    agent = builders.person("agent")
+    for number in range(7):
+        mine(agent, subject=str(number), at=MONDAY + timedelta(minutes=number // 2))
+    seen, after = [], ""
+    for _page in range(4):
+        found, after = page_of_two(agent, after)
+        seen += found
+        if not after:
+            break
+    assert seen == [str(number) for number in range(7)]
+
+
+def page_of_two(agent, after):
+    old, lists.PAGE = lists.PAGE, 2
+    try:
+        rows, then = lists.page(Listing(), agent, now=NOW, after=Place.parse(after))
+    finally:
+        lists.PAGE = old
+    return [row.subject for row in rows], then
+
+
+@pytest.mark.parametrize("after", ["", "nonsense", "0_nonsense_1", "0_2026-03-02T01:00:00_1", "1_2_3_4"])
+def test_a_spot_that_cannot_be_read_is_the_beginning(client, after):
+    agent = builders.person("agent")
+    mine(agent)
+    assert "Mine" in get(client, agent, "/desk/", data={"after": after}).text
+
+
+def test_more_rows_come_as_a_fragment_without_the_frame(client, monkeypatch):
+    monkeypatch.setattr(lists, "PAGE", 1)
+    agent = builders.person("agent")
+    mine(agent, subject="first")
+    mine(agent, subject="second", at=MONDAY + timedelta(minutes=1))
+    page = get(client, agent)
+    assert "first" in page.text
+    assert "second" not in page.text
+    address = page.context["list"].more_url
+    fragment = client.get(address, headers={"HX-Request": "true"})
+    assert "second" in fragment.text
+    assert "<html" not in fragment.text
+    assert "HX-Request" in fragment["Vary"]
+    whole = client.get(address)
+    assert "<html" in whole.text
+    assert "second" in whole.text
+
+
+def test_counts_stop_at_999():
+    assert [lists.shown(count) for count in (0, 999, 1000)] == ["0", "999", "999+"]
+
+
+def test_an_empty_queue_says_so_and_shows_the_way(client):
+    answer = get(client, builders.person("agent"), headers={"Accept-Language": "en"})
+    assert "Your queue is clear" in answer.text
+    assert reverse("desk:team") in answer.text
+
+
+@pytest.mark.parametrize("role", ["agent", "lead", "dispatcher"])
+def test_the_page_costs_at_most_eight_statements_whatever_it_shows(client, role):
+    person = builders.person(role)
+    counts = []
+    for more in (0, 3, 12):
+        for number in range(more):
+            mine(person, subject=f"{more}/{number}")
+            builders.ticket(person, customer=None)
+        client.force_login(person)
+        cache.clear()
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get("/desk/").status_code == 200
+        counts.append(len(statements(captured)))
+    assert len(set(counts)) == 1, counts
+    assert counts[0] <= 8, statements(captured)
+
+
+def test_rows_ask_nothing_of_deadlines(client):
+    agent = builders.person("agent")
+    mine(agent)
+    client.force_login(agent)
+    with CaptureQueriesContext(connection) as captured:
+        client.get("/desk/")
+    assert not [sql for sql in statements(captured) if "sla_deadline" in sql]
+    assert Ticket.objects.get().clock_state == "running"
