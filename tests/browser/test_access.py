@@ -1,0 +1,244 @@
+"""Every page for everybody: no accessibility violation, in both languages and themes, on a desktop and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from common import clock
+from customers.models import Region
+from customers.services import add_service
+from desk.views.actions import ACTIONS
+from notifications.models import Message
+from sla.models import Deadline, Timer
+from staff.models import User
+from tests import builders
+from tickets import services
+from tickets.models import Ticket
+
+from .conftest import Watch, Words, complaints_of_axe
+
+pytestmark = pytest.mark.usefixtures("house")
+EN, ZH = "en", "zh-hans"
+
+
+@dataclass
+class Office:
+    """People of every kind of page, and tickets in every look a clock can have."""
+
+    agent: User
+    supervisor: User
+    administrator: User
+    ticket: Ticket
+
+    @property
+    def deadline(self) -> Deadline:
+        return Deadline.objects.filter(case=self.ticket).order_by("pk").last()  # type: ignore[return-value]
+
+
+@pytest.fixture
+def office(visit: Any) -> Office:
+    now = clock.now()
+    agent = builders.person("agent", "chen")
+    office = Office(
+        agent,
+        supervisor=builders.person("supervisor", team=None),
+        administrator=builders.person("administrator", team=None),
+        ticket=Ticket(),
+    )
+    caller = builders.customer(
+        "李小明", "13812345678", region=Region.objects.first(), street="长江路", house="5 号 301", vulnerable=True
+    )
+    add_service(customer=caller, account="0755-1234", product="宽带 500M")
+
+    def opened(ago: timedelta, **fields: Any) -> Ticket:
+        return builders.ticket(agent, customer=caller, at=now - ago, **fields)
+
+    def taken(ago: timedelta, **fields: Any) -> Ticket:
+        ticket = opened(ago, **fields)
+        return services.take_ticket(ticket_id=ticket.pk, by=agent, at=now - ago + timedelta(minutes=1))
+
+    # Overdue, due soon, plenty of time, paused, waiting for others, resolved, unassigned.
+    taken(timedelta(days=4), subject="No line at all")
+    taken(timedelta(hours=23, minutes=50), subject="Moving home", type="service_request")
+    paused = taken(timedelta(hours=3), subject="A copy of the bill")
+    services.wait_for_customer(ticket_id=paused.pk, reason="documents", by=agent)
+    held = taken(timedelta(hours=2), subject="Router from the supplier")
+    services.hold_ticket(ticket_id=held.pk, reason="supplier", by=agent)
+    done = taken(timedelta(hours=2), subject="Which plan")
+    services.resolve_ticket(ticket_id=done.pk, resolution="Told her", verified="not_needed", by=agent)
+    opened(timedelta(minutes=5), subject="Nobody has it", team=agent.team)
+
+    ticket = taken(timedelta(hours=1), subject="网络断断续续", type="fault", needs_visit=True, description="晚上更慢")
+    services.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent)
+    services.reply_to_customer(ticket_id=ticket.pk, body="We are on it.\nA visit follows.", by=agent)
+    services.add_internal_note(ticket_id=ticket.pk, body="Splitter 3", by=agent)
+    services.log_call(ticket_id=ticket.pk, body="", outcome="no_answer", by=agent)
+    services.customer_wrote(ticket_id=ticket.pk, body="Still slow", channel="sms", by=agent)
+    office.ticket = Ticket.objects.get(pk=ticket.pk)
+    timer = Timer.objects.order_by("pk").first()
+    assert timer is not None
+    Timer.objects.filter(pk=timer.pk).update(parked_at=now, attempts=5, error="ValueError: no such rung")
+    message = Message.objects.order_by("pk").first()
+    assert message is not None
+    Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, attempts=5, error="550 no such mailbox")
+    return office
+
+
+Address = Callable[[Office], str]
+Look = Callable[[Page, str], list[str]]
+
+
+def at(name: str, *more: str) -> Address:
+    """The address of a page about the ticket."""
+    return lambda office: reverse(name, args=[office.ticket.number, *more])
+
+
+def on(path: str) -> Address:
+    return lambda office: path
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page, and who looks at it. `status`: what it answers when that is not 200."""
+
+    name: str
+    address: Address
+    who: str = "agent"
+    status: int = 200
+
+
+PLACES = [
+    Place("sign-in", on("/sign-in/"), who=""),
+    Place("my queue", on("/desk/")),
+    Place("waiting", on("/desk/?tab=waiting")),
+    Place("done today", on("/desk/?tab=done")),
+    Place("team queue", on("/desk/team/")),
+    Place("teams", on("/desk/team/"), who="supervisor"),
+    Place("ticket", at("desk:case")),
+    Place("step", at("desk:do", "resolve")),
+    Place("explained", lambda office: reverse("desk:explain", args=[office.ticket.number, office.deadline.pk])),
+    Place("new ticket", on("/desk/new/?phone=13812345678")),
+    Place("customer", lambda office: reverse("desk:customer", args=[office.ticket.customer_id])),
+    Place("search", on("/desk/find/?q=13812345678")),
+    Place("notices", on("/desk/notices/")),
+    Place("nothing there", on("/desk/c/T-9999-9999/"), status=404),
+    Place("not for you", on("/boards/live/"), status=403),
+    Place("live board", on("/boards/live/"), who="supervisor"),
+    Place("figure: overdue", on("/boards/list/overdue/"), who="supervisor"),
+    Place("figure: target", on("/boards/list/target/"), who="supervisor"),
+    Place("figure: agents", on("/boards/list/agents/"), who="supervisor"),
+    Place("reassign", at("dashboards:reassign"), who="supervisor"),
+    Place("outbox", on("/dev/outbox/"), who="supervisor"),
+    Place("parked", on("/settings/parked/"), who="supervisor"),
+    Place("calendars", on("/settings/calendars/?name=china"), who="supervisor"),
+    Place("policies", on("/settings/policies/"), who="supervisor"),
+    Place("people", on("/settings/people/"), who="administrator"),
+    Place("person", lambda office: reverse("desk:person", args=[office.agent.pk]), who="administrator"),
+    Place("team", lambda office: reverse("desk:team_settings", args=[office.agent.team_id]), who="administrator"),
+]
+MAIN = {"sign-in", "my queue", "team queue", "ticket", "step", "new ticket", "customer", "live board", "parked"}
+
+
+def as_it_is(page: Page, name: str) -> list[str]:
+    return [f"{name}: {line}" for line in complaints_of_axe(page)]
+
+
+def on_both_devices(page: Page, name: str) -> list[str]:
+    """Every rule on a light device; on a dark one the rule about contrast, since only colors change."""
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    found = as_it_is(page, name)
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    return found + [f"{name}, dark: {line}" for line in complaints_of_axe(page, "color-contrast")]
+
+
+def tour(
+    visit: Any, office: Office, language: str, places: list[Place], *, look: Look = on_both_devices, **options: Any
+) -> list[str]:
+    """Open the places, each role in a window of its own; what axe finds, and pages wider than their window."""
+    User.objects.update(language=language)
+    found: list[str] = []
+    windows: dict[str, Page] = {}
+    for place in places:
+        if place.who not in windows:
+            person = getattr(office, place.who) if place.who else None
+            windows[place.who] = visit(person, language=language, **options)
+        page = windows[place.who]
+        answer = page.goto(place.address(office))
+        assert answer is not None
+        assert answer.status == place.status, f"{place.name} answers {answer.status}"
+        found += look(page, place.name)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > page.viewport_size["width"]:  # type: ignore[index]
+            found.append(f"{place.name}: {width} px wide")
+    return found
+
+
+def test_every_page_on_a_desktop(visit: Any, office: Office, watch: Watch, settings: Any) -> None:
+    settings.DEMO = True  # the outbox is shown, and the sign-in offers the made-up people
+    watch.expect_status(403, 404)
+    assert tour(visit, office, ZH, PLACES) == []
+
+
+MAIN_PLACES = [place for place in PLACES if place.name in MAIN]
+
+
+def test_main_pages_in_english_dark_by_choice_and_compact(visit: Any, office: Office) -> None:
+    User.objects.update(theme=User.Theme.DARK, density=User.Density.COMPACT)
+    assert tour(visit, office, EN, MAIN_PLACES, look=as_it_is) == []
+
+
+@pytest.mark.parametrize("language", [ZH, EN])
+def test_main_pages_on_a_phone(visit: Any, office: Office, language: str) -> None:
+    assert tour(visit, office, language, MAIN_PLACES, phone=True) == []
+
+
+@pytest.mark.parametrize("language", [ZH, EN])
+def test_with_something_open(visit: Any, office: Office, watch: Watch, language: str) -> None:
+    """The palette with results, a step's dialog with a refusal, an explanation, menus, and the list of keys."""
+    watch.expect_status(409, 422)
+    User.objects.update(language=language)
+    say = Words(language)
+    page = visit(office.agent, language=language)
+    page.goto(reverse("desk:case", args=[office.ticket.number]))
+    found = []
+    page.keyboard.press("Control+k")
+    page.keyboard.type("13812345678")
+    expect(page.get_by_role("dialog").get_by_role("option").first).to_be_visible()
+    found += on_both_devices(page, "palette")
+    page.keyboard.press("Escape")
+
+    resolve = say.of(ACTIONS["resolve"].title)
+    page.get_by_role("navigation", name=say("Next steps")).get_by_role("link", name=resolve, exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name=resolve, exact=True).click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    found += on_both_devices(page, "refused step")
+    page.keyboard.press("Escape")
+
+    page.locator(".clock").first.get_by_role("link").click()
+    expect(dialog.get_by_role("table")).to_be_visible()
+    found += on_both_devices(page, "explanation")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    for menu in page.locator("details:not([open]) > summary").all():
+        if menu.is_visible():
+            menu.evaluate("(summary) => { summary.parentElement.open = true; }")
+    page.keyboard.press("?")
+    found += on_both_devices(page, "menus and keys")
+    assert found == []
+
+
+def test_a_form_with_errors(visit: Any, office: Office, watch: Watch) -> None:
+    watch.expect_status(422)
+    page = visit(office.agent, language=ZH)
+    page.goto("/desk/new/")
+    page.get_by_role("button", name=Words(ZH)("Register")).click()
+    expect(page.get_by_role("alert")).to_be_focused()
+    assert on_both_devices(page, "errors") == []

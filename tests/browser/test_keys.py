@@ -1,0 +1,92 @@
+"""Keyboard first: the queue, the composer and the palette without a mouse."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from common import clock
+from desk.forms import ReplyForm
+from tests import builders
+from tickets import services
+from tickets.models import Ticket
+
+from .conftest import Words
+
+pytestmark = pytest.mark.usefixtures("house")
+
+
+def queue_of_three(agent: Any) -> list[Ticket]:
+    """In the order of the queue: what came first falls due first."""
+    tickets = []
+    for n, phone in enumerate(["13900000001", "13900000002", "13900000003"]):
+        customer = builders.customer(f"Customer {n}", phone)
+        at = clock.now() - timedelta(minutes=30 - n)
+        ticket = builders.ticket(agent, subject=f"Line {n}", customer=customer, at=at)
+        tickets.append(services.take_ticket(ticket_id=ticket.pk, by=agent))
+    return tickets
+
+
+def test_the_queue_by_keys(visit: Any, say: Words) -> None:
+    agent = builders.person("agent", language="en")
+    queue_of_three(agent)
+    page = visit(agent)
+    page.goto("/desk/")
+    rows = [page.get_by_role("link").filter(has_text=f"Line {n}") for n in range(3)]
+    page.keyboard.press("j")
+    expect(rows[0]).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(rows[2]).to_be_focused()
+    page.keyboard.press("k")
+    expect(rows[1]).to_be_focused()
+    page.keyboard.press("Enter")
+    heading = page.locator("#main").get_by_role("heading", level=1)
+    expect(heading).to_have_text("Line 1")
+    expect(heading).to_be_focused()
+    expect(rows[1]).to_have_attribute("aria-current", "true")
+
+    page.keyboard.press("r")
+    reply = page.get_by_role("textbox", name=say.of(ReplyForm.base_fields["body"].label), exact=True)
+    expect(reply).to_be_focused()
+    page.keyboard.type("jr")  # in a field, letters are letters
+    expect(reply).to_have_value("jr")
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    expect(page.get_by_role("textbox", name=say("Note"), exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("]")
+    expect(heading).to_have_text("Line 2")
+    expect(heading).to_be_focused()  # htmx has settled: before, a key would follow the plain link
+    page.keyboard.press("e")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("textbox").first).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.go_back()
+    expect(heading).to_have_text("Line 1")
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_the_palette_finds_by_number_and_by_phone(visit: Any, language: str) -> None:
+    say = Words(language)
+    agent = builders.person("agent", language=language)
+    tickets = queue_of_three(agent)
+    page = visit(agent, language=language)
+    page.goto("/desk/")
+    field = page.get_by_role("combobox", name=say("Ticket number, phone, account number or name"))
+    for typed, ticket in [(tickets[1].number, tickets[1]), ("13900000003", tickets[2])]:
+        page.keyboard.press("Control+k")
+        expect(field).to_be_focused()
+        field.press_sequentially(typed)
+        first = page.get_by_role("dialog").get_by_role("option").first
+        expect(first).to_contain_text(ticket.subject)
+        expect(first).to_have_attribute("aria-selected", "true")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text(ticket.subject)
+    page.keyboard.press("Control+k")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()

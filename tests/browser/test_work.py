@@ -1,0 +1,181 @@
+"""Refusals, collisions and shared queues: what happens when people are wrong, late, or two at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from django.utils.translation import override
+from playwright.sync_api import Page, expect
+
+from common import clock
+from desk.forms import ReplyForm, ResolveForm
+from desk.views.actions import _REPLY_DONE, ACTIONS
+from staff.permissions import Role, roles_that_may
+from tests import builders
+from tickets import services
+from tickets.models import Ticket
+from tickets.states import State, Verified
+
+from .conftest import HouseClock, Watch, Words, sign_in, starts
+
+pytestmark = pytest.mark.usefixtures("house")
+
+
+def opened(by: Any, **fields: Any) -> Ticket:
+    return builders.ticket(by, at=clock.now(), **fields)
+
+
+def taken(by: Any, **fields: Any) -> Ticket:
+    return services.take_ticket(ticket_id=opened(by, **fields).pk, by=by)
+
+
+def of_form(form: Any, field: str, say: Words) -> str:
+    return say.of(form.base_fields[field].label)
+
+
+def reply_box(page: Page, say: Words) -> Any:
+    return page.get_by_role("textbox", name=of_form(ReplyForm, "body", say), exact=True)
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_a_refusal_says_why_and_keeps_what_was_typed(visit: Any, watch: Watch, language: str) -> None:
+    watch.expect_status(409, 422)
+    say = Words(language)
+    ticket = taken(builders.person("agent", language=language))
+    page = visit(ticket.owner, language=language)
+    page.goto(reverse("desk:case", args=[ticket.number]))
+    resolve = say.of(ACTIONS["resolve"].title)
+    page.get_by_role("navigation", name=say("Next steps")).get_by_role("link", name=resolve, exact=True).click()
+    dialog = page.get_by_role("dialog")
+    send = dialog.get_by_role("button", name=resolve, exact=True)
+    send.click()
+    summary = dialog.get_by_role("alert")
+    expect(summary).to_contain_text(say("Write down what fixed it first."))
+    expect(summary).to_be_focused()
+    dialog.get_by_label(of_form(ResolveForm, "resolution", say)).fill("New splitter")
+    send.click()
+    expect(summary).not_to_contain_text(say("Write down what fixed it first."))
+    expect(summary).to_contain_text(say("Say how you know that it is solved."))
+    expect(dialog.get_by_label(of_form(ResolveForm, "resolution", say))).to_have_value("New splitter")
+    dialog.get_by_role("radio", name=say.of(Verified.TEST.label)).check()
+    send.click()
+    expect(page.get_by_text(say.of(ACTIONS["resolve"].done))).to_be_visible()
+    expect(dialog).to_be_hidden()
+
+
+def test_who_was_overtaken_sees_by_whom_and_sends_again(visit: Any, watch: Watch, say: Words) -> None:
+    watch.expect_status(409)
+    ticket = taken(builders.person("agent", "chen", language="en"))
+    address = reverse("desk:case", args=[ticket.number])
+    first = visit(ticket.owner)
+    first.goto(address)
+    reply_box(first, say).fill("We look at it now.")
+
+    second = visit(builders.person("lead", "wang", language="en"))
+    second.goto(address)
+    reply_box(second, say).fill("Somebody will call you.")
+    second.get_by_role("button", name=say("Send and wait")).click()
+    expect(second.get_by_text(say.of(_REPLY_DONE["wait"]))).to_be_visible()
+
+    send = first.locator("draft-box.mode-reply").get_by_role("button")
+    send.click()
+    bar = first.get_by_role("alert")
+    expect(bar).to_contain_text("wang")
+    expect(bar).to_contain_text(say("What you typed is kept: send it again to use it."))
+    expect(reply_box(first, say)).to_have_value("We look at it now.")
+    expect(first.get_by_text("Somebody will call you.")).to_be_visible()
+    assert ticket.notes.filter(direction="out").count() == 1
+    send.click()
+    expect(first.get_by_text(say.of(ACTIONS["reply"].done), exact=True)).to_be_visible()
+    expect(first.get_by_role("region", name=say("Conversation")).get_by_text("We look at it now.")).to_be_visible()
+    assert ticket.notes.filter(direction="out").count() == 2
+
+
+def test_two_agents_take_the_next_one_and_get_two(visit: Any, say: Words) -> None:
+    agents = [builders.person("agent", name, language="en") for name in ("chen", "wang")]
+    tickets = [opened(agents[0], subject=f"Line {n}", team=agents[0].team) for n in range(3)]
+    pages = [visit(agent) for agent in agents]
+    for page in pages:
+        page.goto("/desk/team/")
+    for page in pages:
+        page.get_by_role("button", name=say("Take the next one")).click(no_wait_after=True)
+    for page in pages:
+        page.wait_for_url("**/desk/c/*/")
+        expect(page.get_by_role("status").filter(has_text=say("%(number)s is yours now.", number=""))).to_be_visible()
+    shown = {page.get_by_role("heading", level=1).inner_text() for page in pages}
+    assert shown == {"Line 0", "Line 1"}
+    assert {Ticket.objects.get(pk=t.pk).owner for t in tickets[:2]} == set(agents)
+    assert Ticket.objects.get(pk=tickets[2].pk).owner is None
+
+
+def test_a_lead_reads_a_figure_opens_its_list_and_reassigns(visit: Any, house_clock: HouseClock, say: Words) -> None:
+    agents = [builders.person("agent", name, language="en") for name in ("chen", "wang")]
+    late = taken(agents[0], subject="Very late")
+    opened(agents[0], subject="Nobody's", team=agents[0].team)
+    house_clock.skip(timedelta(hours=20))
+    page = visit(builders.person("lead", "li", language="en"))
+    page.goto("/desk/")
+    page.get_by_role("navigation", name=say("Main")).get_by_role("link", name=say("Boards")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(say("Live SLA"))
+    figures = page.locator("#part-figures").get_by_role("link")
+    expect(figures).to_have_count(6)
+    overdue = figures.filter(has_text=say("Overdue"))
+    counted = int(overdue.locator(".figure-v").inner_text())
+    overdue.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(say("Overdue"))
+    assert counted == 2
+    expect(page.get_by_role("link", name=starts(say("Reassign %(number)s", number="")))).to_have_count(counted)
+
+    row = page.locator(f"#row-{late.number}")
+    row.get_by_role("link", name=say("Reassign %(number)s", number=late.number)).click()
+    row.get_by_role("combobox").select_option(str(agents[1].pk))
+    row.get_by_role("button", name=say("Reassign"), exact=True).click()
+    expect(row.get_by_role("combobox")).to_have_count(0)
+    expect(row).to_contain_text("wang")
+    assert Ticket.objects.get(pk=late.pk).owner == agents[1]
+    page.get_by_role("link", name=say("Live SLA")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(say("Live SLA"))
+
+
+def test_an_auditor_reads_and_does_nothing(visit: Any, watch: Watch, say: Words) -> None:
+    watch.expect_status(403)
+    ticket = taken(builders.person("agent", language="en"))
+    page = visit(builders.person("auditor", language="en", team=None))
+    page.goto(reverse("desk:case", args=[ticket.number]))
+    expect(page.get_by_role("heading", level=1)).to_have_text(ticket.subject)
+    with override("en"):
+        able = [str(Role(role).label) for role in roles_that_may("tickets.work")]
+    expect(page.get_by_text(able[0]).last).to_be_visible()
+    expect(page.get_by_role("navigation", name=say("Next steps"))).to_have_count(0)
+    expect(page.locator("#main form, #main [hx-post], #main textarea")).to_have_count(0)
+
+    # Whoever posts all the same is told who may.
+    resolve = reverse("desk:do", args=[ticket.number, "resolve"])
+    page.evaluate(
+        """(action) => {
+          const form = document.querySelector("form[method=post]").cloneNode(true);
+          form.action = action;
+          document.body.append(form);
+          form.submit();
+        }""",
+        resolve,
+    )
+    expect(page.get_by_role("heading", level=1)).to_have_text(say("Your role may not do this"))
+    for role in able:
+        expect(page.locator("#main")).to_contain_text(role)
+    assert Ticket.objects.get(pk=ticket.pk).state == State.IN_PROGRESS
+
+
+def test_a_stranger_signs_in_and_is_where_they_wanted_to_be(visit: Any, watch: Watch, say: Words) -> None:
+    watch.expect_status(422)
+    ticket = taken(builders.person("agent", "chen", language="en"))
+    page = visit()
+    page.goto(reverse("desk:case", args=[ticket.number]))
+    expect(page.get_by_role("heading", level=1)).to_have_text(say("Sign in"))
+    page.get_by_role("button", name=say("Sign in")).click()
+    expect(page.get_by_role("alert")).to_contain_text(say("Write your password"))
+    sign_in(page, ticket.owner, say)
+    expect(page.get_by_role("heading", level=1)).to_have_text(ticket.subject)
