@@ -13,8 +13,6 @@ from notifications.services import notice
 from staff.models import User
 from staff.permissions import Role
 
-from .promises import title
-
 log = logging.getLogger(__name__)
 
 _REACHED = [Role.LEAD, Role.SUPERVISOR, Role.HEAD, Role.ADMINISTRATOR]
@@ -101,7 +99,3 @@ def tell_pause_ended(deadline: Any, case: Case, *, at: datetime) -> None:
         notices(people, template="pause_ended", case=case, deadline=deadline, step="pause-cap", at=at),
         ignore_conflicts=True,
     )
-
-
-def promise_title(deadline: Any) -> str:
-    return title(deadline.promise)
