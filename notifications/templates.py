@@ -27,6 +27,7 @@ def render(name: str, language: str, context: dict[str, Any]) -> tuple[str, str]
     values = {
         "service": settings.SERVICE_NAME["en" if language.startswith("en") else "zh-hans"],
         "telephone": settings.SERVICE_PHONE,
+        "link": settings.PUBLIC_URL,  # a message that brings none of its own leads to the front door
         **context,
     }
     return texts["subject"].format(**values), texts["body"].format(**values).strip() + "\n"
