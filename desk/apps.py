@@ -15,6 +15,7 @@ class DeskConfig(AppConfig):
         register(Entry("queue", "desk:queue", _("My queue"), "inbox", "desk.open", 10, shortcut="q", count=overdue))
         register(Entry("team", "desk:team", _("Team"), "users", "desk.open", 20, shortcut="t"))
         for setting in (
+            Entry("outages", "desk:outages", _("Area outages"), "radio-tower", "desk.open", 5),
             Entry("parked", "desk:parked", _("Parked work"), "circle-pause", "settings.parked", 10),
             Entry("calendars", "desk:calendars", _("Calendars"), "calendar-days", "settings.calendars", 20),
             Entry("policies", "desk:policies", _("Policies"), "shield-check", "settings.policies", 30),

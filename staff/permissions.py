@@ -42,6 +42,7 @@ TABLE: dict[str, set[Role]] = {
     "tickets.reclassify": WORKERS,
     "tickets.cancel": WORKERS,
     "tickets.pause_beyond_cap": LEADERS,
+    "outages.change": {_V, _H},
     # boards and settings
     "boards.open": LEADERS | {_D, _U},
     "boards.all_teams": {_D, _V, _H, _U},
