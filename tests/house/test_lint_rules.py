@@ -16,6 +16,7 @@ ROOMS = (
     "tickets",
     "desk",
     "dashboards",
+    "portal",
     "servicecenter",
 )
 

@@ -301,7 +301,7 @@ def test_every_template_says_the_same_in_both_languages():
 
 def test_every_template_that_is_sent_exists():
     sent = set()
-    for path in (ROOT / "tickets").glob("*.py"):
+    for path in [*(ROOT / "tickets").glob("*.py"), *(ROOT / "portal").glob("*.py")]:
         sent |= set(re.findall(r"(?:notify|send_to)\(\s*\"(\w+)\"", path.read_text()))
     assert sent == set(templates.names())
 
