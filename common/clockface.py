@@ -15,7 +15,7 @@ from django.utils.translation import pgettext
 
 from . import clock
 
-State = Literal["running", "paused", "met", "missed", "none"]
+State = Literal["running", "paused", "met", "missed", "broken", "none"]
 Level = Literal["ok", "soon", "over", "paused", "met", "missed"]
 
 ICONS: dict[Level, str] = {
@@ -80,6 +80,8 @@ def chip(
     if state == "missed":
         words = _("Missed by %(span)s") % {"span": span(over)} if over is not None else _("Missed")
         return _still("missed", words, str(name))
+    if state == "broken":
+        return _still("missed", _("Broken by us"), str(name))
     return None
 
 

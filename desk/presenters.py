@@ -31,7 +31,7 @@ from sla.arithmetic.calendars import Why
 from sla.arithmetic.limits import DayLimit, RunningLimit
 from sla.clocks import soon
 from sla.models import Deadline
-from sla.promises import title
+from sla.promises import reason, title
 from sla.services import Explanation, deadlines_of, explain
 from sla.states import DeadlineState, Verdict
 from staff.models import Team, User
@@ -311,13 +311,17 @@ def deadline_chip(deadline: Deadline, *, now: datetime) -> tuple[Chip | None, st
         }
         return clockface.chip(state="paused", left=deadline.aim.left(now), now=now, name=name), note
     if deadline.state == DeadlineState.RUNNING:
-        return clockface.chip(state="running", due_at=deadline.due_at, warn=soon(deadline), now=now, name=name), ""
+        chip = clockface.chip(state="running", due_at=deadline.due_at, warn=soon(deadline), now=now, name=name)
+        return chip, _("customer-deferred") if deadline.is_deferred else ""
     assert deadline.stopped_at is not None
     assert deadline.due_at is not None
     note = clockface.when(deadline.stopped_at, now)
     if deadline.verdict(now) == Verdict.MET:
         took = deadline.stopped_at - deadline.started_at
         return clockface.chip(state="met", took=took, now=now, name=name), note
+    if deadline.state == DeadlineState.BROKEN:
+        note = _("%(time)s: %(reason)s") % {"time": note, "reason": reason(deadline.because)}
+        return clockface.chip(state="broken", now=now, name=name), note
     over = deadline.stopped_at - deadline.due_at
     return clockface.chip(state="missed", over=over, now=now, name=name), note
 
@@ -392,6 +396,8 @@ class Ledger:
     lines: list[dict[str, Any]]
     paused_until: datetime | None
     carried: timedelta | None
+    deferred: str
+    broken: str
     statutory: bool
     verdict: str
     calendar: str
@@ -413,6 +419,8 @@ def ledger(deadline: Deadline, *, now: datetime) -> Ledger:
         lines=_lines(explained.intervals),
         paused_until=deadline.paused_until,
         carried=deadline.carried,
+        deferred=reason(deadline.because) if deadline.is_deferred else "",
+        broken=reason(deadline.because) if deadline.state == DeadlineState.BROKEN else "",
         statutory=deadline.rule.statutory,
         verdict="" if explained.verdict == Verdict.OPEN else str(Verdict(explained.verdict).label),
         calendar=str(deadline.calendar_version),
