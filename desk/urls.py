@@ -1,6 +1,6 @@
 """The desk's addresses (architecture.md §9); each story brings its own."""
 
-from .views import actions, changes, customers, find, new, outbox, queue, settings, team, ticket
+from .views import actions, changes, customers, find, mine, new, outbox, queue, settings, team, ticket
 
 app_name = "desk"
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     *customers.urlpatterns,
     *outbox.urlpatterns,
     *settings.urlpatterns,
+    *mine.urlpatterns,
     *ticket.urlpatterns,
     *actions.urlpatterns,
 ]
