@@ -25,6 +25,15 @@ def note_added(note: Note) -> Fact:
     )
 
 
+def links_revoked() -> Fact:
+    return Fact("links_revoked")
+
+
+@describes("links_revoked")
+def _links_revoked(facts: dict[str, Any], names: Names) -> str:
+    return _("Links sent to the customer were revoked")
+
+
 @describes("note_added")
 def _note_added(facts: dict[str, Any], names: Names) -> str:
     if facts["outcome"]:

@@ -88,6 +88,7 @@ class Case(models.Model):
     closed_because = models.CharField(max_length=16, blank=True)
     cycle = models.PositiveSmallIntegerField(default=1)
     version = models.PositiveIntegerField(default=1)
+    link_version = models.PositiveIntegerField(default=1)  # signed into the case's links (cases/links.py)
 
     # Kept by `sla` for queues: the nearest running clock, or what became of it.
     sort_due_at = models.DateTimeField(default=NEVER)

@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from .environment import env_bool, env_choice, env_database, env_list, env_port, env_redis, env_seconds, secret
+from .environment import env_bool, env_choice, env_database, env_list, env_port, env_redis, env_seconds, env_url, secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = Path(os.environ.get("SERVICECENTER_VAR", BASE_DIR / "var"))
@@ -23,6 +23,9 @@ PORT = env_port("PORT", 8000)
 SECRET_KEY = secret("SECRET_KEY", VAR_DIR / "keys" / "secret_key", required=PRODUCTION)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", [])
+# Where customers reach us: what links in messages begin with.
+_HOST = next((host.lstrip(".") for host in ALLOWED_HOSTS if host != "*"), "localhost")
+PUBLIC_URL = env_url("PUBLIC_URL", f"https://{_HOST}" if PRODUCTION else f"http://localhost:{PORT}")
 
 INSTALLED_APPS = [
     "django.contrib.auth",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 import sys
 import tempfile
@@ -53,6 +54,14 @@ def env_number(name: str, default: int) -> int:
     if not text.isdigit() or int(text) < 1:
         raise refuse(name, "write a whole number from 1.")
     return int(text)
+
+
+def env_url(name: str, default: str) -> str:
+    """The origin of a site, without a slash at the end."""
+    text = os.environ.get(name, "").strip().rstrip("/") or default
+    if not re.fullmatch(r"https?://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?", text):
+        raise refuse(name, "write where customers reach us, such as https://service.example.com")
+    return text
 
 
 def env_seconds(name: str, default: float) -> float:

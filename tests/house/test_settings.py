@@ -35,6 +35,7 @@ NONSENSE = {
     "EMAIL_PORT": ["smtp"],
     "SWEEP_SECONDS": ["soon", "0", "-1"],
     "SERVICE_PHONE": ["call us"],
+    "PUBLIC_URL": ["service.example.com", "ftp://service.example.com", "https://service.example.com/portal"],
     "FIELD_KEYS": ["secret", "k1:short", "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=,k2:"],
     "INDEX_KEY": ["short", "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="],
 }
