@@ -9,12 +9,15 @@ from typing import Any
 
 from django.conf import settings
 
-FILE = Path(__file__).parent / "defaults" / "templates.toml"
+FOLDER = Path(__file__).parent / "defaults"
 
 
 @cache
 def _all() -> dict[str, dict[str, dict[str, str]]]:
-    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for file in sorted(FOLDER.glob("*.toml")):
+        found |= tomllib.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
 def names() -> list[str]:

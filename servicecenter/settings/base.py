@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "notifications",
     "sla",
     "tickets",
+    "appointments",
     "desk",
     "dashboards",
     "servicecenter",

@@ -5,6 +5,7 @@ from django.apps import apps
 ROOMS = [
     {"servicecenter"},
     {"desk", "dashboards"},
+    {"appointments"},
     {"tickets"},
     {"sla"},
     {"notifications"},

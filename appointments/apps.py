@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class AppointmentsConfig(AppConfig):
+    name = "appointments"
+
+    def ready(self) -> None:
+        from notifications.signals import message_accepted
+        from sla import promises as sla_promises
+
+        from . import events, notices, promises, visits  # noqa: F401
+
+        sla_promises.enter(titles=promises.TITLES, reasons=promises.REASONS)
+        message_accepted.connect(visits.on_message_accepted, dispatch_uid="appointments.visits")
