@@ -202,6 +202,8 @@ def _reserve(
     window = booking.checked_window(starts_at, at=at, grid=grid)
     crew = booking.use_hold(hold, appointment, window, needs, at=at)
     if crew is None:
+        # A hold that did not serve was let go: its time is free again, for us too.
+        grid = booking.grid_around(starts_at, at=at) if hold else grid
         crew = booking.take(window, needs, grid=grid, at=at, appointment=appointment, prefer=prefer)
     appointment.starts_at, appointment.ends_at = window.starts_at, window.ends_at
     return crew
