@@ -124,4 +124,4 @@ if __name__ == "__main__":
 
     call_command("migrate", verbosity=0)
     call_command("createcachetable", verbosity=0)
-    print(json.dumps(race(*prepare())))  # noqa: T201
+    print(json.dumps(race(*prepare())))

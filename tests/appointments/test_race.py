@@ -1,4 +1,4 @@
-"""A window of capacity k gives exactly k bookings, whoever asks through whatever door (architecture.md §10, point 3)."""
+"""A window of capacity k gives exactly k bookings, through whatever door people come (architecture.md §10, point 3)."""
 
 from __future__ import annotations
 
