@@ -10,7 +10,20 @@ import re
 import sys
 from pathlib import Path
 
-from .environment import env_bool, env_choice, env_database, env_list, env_port, env_redis, env_seconds, env_url, secret
+from .environment import (
+    env_bool,
+    env_choice,
+    env_database,
+    env_gateway,
+    env_gateway_body,
+    env_list,
+    env_port,
+    env_redis,
+    env_seconds,
+    env_short,
+    env_url,
+    secret,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = Path(os.environ.get("SERVICECENTER_VAR", BASE_DIR / "var"))
@@ -184,10 +197,31 @@ EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "service@localhost")
-# Which adapter carries which channel; without a mail server everything is read on /dev/outbox/ instead.
+
+# --- SMS: through SMPP or through a gateway that takes JSON, one of the two -----------------------------------------
+SMS_SENDER = env_short("SMS_SENDER", 20)
+SMS_TIMEOUT = env_seconds("SMS_TIMEOUT", 10.0)
+SMS_HTTP_URL = env_gateway("SMS_HTTP_URL", production=PRODUCTION)
+SMS_HTTP_TOKEN = os.environ.get("SMS_HTTP_TOKEN", "")
+SMS_HTTP_BODY = env_gateway_body("SMS_HTTP_BODY", '{"to": "{to}", "from": "{from}", "text": "{text}"}')
+SMS_HTTP_ID = os.environ.get("SMS_HTTP_ID", "") or "id"
+SMPP_HOST = os.environ.get("SMPP_HOST", "")
+SMPP_PORT = env_port("SMPP_PORT", 2775)
+SMPP_TLS = env_bool("SMPP_TLS", False)
+# More would be cut off in silence: SMPP 3.4 has room for no more.
+SMPP_SYSTEM_ID = env_short("SMPP_SYSTEM_ID", 15)
+SMPP_PASSWORD = env_short("SMPP_PASSWORD", 8, secret=True)
+SMPP_SYSTEM_TYPE = env_short("SMPP_SYSTEM_TYPE", 12)
+if SMPP_HOST and SMS_HTTP_URL:
+    raise SystemExit("SMPP_HOST and SMS_HTTP_URL are both set: choose one way for SMS.")
+if SMPP_HOST and not SMPP_SYSTEM_ID:
+    raise SystemExit("SMPP_SYSTEM_ID is not set; SMPP_HOST needs it.")
+
+# Which adapter carries which channel; without a server or gateway everything is read on /dev/outbox/ instead.
+_SMS = "sms_smpp" if SMPP_HOST else "sms_http" if SMS_HTTP_URL else "none" if PRODUCTION else "development"
 NOTIFICATION_ADAPTERS = {
     "email": "notifications.adapters.smtp" if EMAIL_HOST else "notifications.adapters.development",
-    "sms": "notifications.adapters.none" if PRODUCTION else "notifications.adapters.development",
+    "sms": f"notifications.adapters.{_SMS}",
 }
 
 # --- Celery: only the pump; every promise is a row (architecture.md §4) -------------------------------------------
