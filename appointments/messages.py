@@ -17,6 +17,7 @@ from sla import escalation
 from staff.models import User
 
 from . import events
+from .ics import calendar_file
 from .models import Appointment
 from .windows import site_zone
 from .wording import time_of
@@ -27,13 +28,21 @@ MUST_REACH = {
     "visit_notice", "visit_late", "visit_missed", "visit_absent",
 }  # fmt: skip
 
+# What carries a calendar file, so that the customer's own calendar follows.
+WITH_CALENDAR = {"visit_booked", "visit_moved", "visit_moved_by_us", "visit_cancelled", "visit_released"}
+
 
 def key_of(appointment: Appointment, template: str) -> str:
     return f"{template}-{appointment.pk}-{appointment.cycle}"
 
 
-def tell(appointment: Appointment, template: str, *, at: datetime, **context: Any) -> list[Fact]:
-    """Queue a message about the present booked time; return the facts. Where nothing reaches them, a call is owed."""
+def tell(
+    appointment: Appointment, template: str, *, at: datetime, valid_until: datetime | None = None, **context: Any
+) -> list[Fact]:
+    """Queue a message about the present booked time; return the facts. Where nothing reaches them, a call is owed.
+
+    At `valid_until` a message that has not left has become pointless and is withdrawn.
+    """
     language = appointment.customer.language if appointment.customer else ""
     message = notify(
         template,
@@ -41,6 +50,8 @@ def tell(appointment: Appointment, template: str, *, at: datetime, **context: An
         key=key_of(appointment, template),
         at=at,
         context={**_values(appointment, language, at), **context},
+        calendar=calendar_file(appointment, at=at) if template in WITH_CALENDAR else "",
+        valid_until=valid_until,
     )
     facts = [events.said(template, state="queued" if message else "no_channel")]
     if message is None and template in MUST_REACH:

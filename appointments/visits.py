@@ -245,7 +245,7 @@ def ask_again(timer: Any, now: datetime) -> None:
     if now >= appointment.starts_at:
         facts = [events.said("visit_reminder", state="skipped")]
     else:
-        facts = messages.tell(appointment, "visit_reminder", at=now)
+        facts = messages.tell(appointment, "visit_reminder", at=now, valid_until=appointment.starts_at)
         call_at = min(messages.by_day(now + promises.ANSWER_WITHIN), appointment.starts_at - timedelta(hours=1))
         promises.set_call(appointment, fire_at=max(call_at, now))
     cases.record(appointment, *facts, transition="reminded", at=now)
@@ -273,7 +273,7 @@ def announce(timer: Any, now: datetime) -> None:
     if now >= appointment.starts_at:
         facts = [events.said("visit_notice", state="skipped")]
     else:
-        facts = messages.tell(appointment, "visit_notice", at=now)
+        facts = messages.tell(appointment, "visit_notice", at=now, valid_until=appointment.starts_at)
     cases.record(appointment, *facts, transition="reminded", at=now)
 
 

@@ -61,7 +61,7 @@ def render_sms(name: str, language: str, context: dict[str, Any]) -> str:
 
     def filled(most: int | None = None) -> str:
         cut = {} if most is None else {hole: _Text(sms.cut(values[hole], most)) for hole in elastic}
-        return form.format(**{**values, **cut}).strip()
+        return sms.plain(form.format(**{**values, **cut}).strip())
 
     whole = filled()
     if not elastic or sms.parts_of(whole) <= MOST_PARTS:
