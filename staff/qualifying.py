@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import date, datetime
+from pathlib import Path
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
@@ -15,6 +17,8 @@ from common.errors import InvalidInput, NotAllowed
 from .models import User
 from .records import record
 from .skills import LEVELS, Certificate, CertificateKind, Skill, UserSkill
+
+SHIPPED = Path(__file__).parent / "defaults" / "skills.toml"
 
 
 def _allow(by: User | None, about: User | None = None) -> None:
@@ -148,3 +152,18 @@ def _checked_names(code: str, name_zh: str, name_en: str) -> dict[str, str]:
         if not value:
             raise InvalidInput(_("Enter a name in both languages."), field=name)
     return names
+
+
+@transaction.atomic
+def load_shipped_skills(*, at: datetime | None = None) -> int:
+    """Load the shipped skills and kinds of certificates where there are none yet; return how many were added."""
+    if Skill.objects.exists() or CertificateKind.objects.exists():
+        return 0
+    form = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
+    kinds: dict[str | None, CertificateKind | None] = {None: None}
+    for code, node in form["certificates"].items():
+        kinds[code] = save_certificate_kind(code=code, name_zh=node["zh"], name_en=node["en"], by=None, at=at)
+    for code, node in form["skills"].items():
+        kind = kinds[node.get("certificate")]
+        save_skill(code=code, name_zh=node["zh"], name_en=node["en"], certificate_kind=kind, by=None, at=at)
+    return len(kinds) - 1 + len(form["skills"])
