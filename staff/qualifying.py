@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 
@@ -51,6 +52,19 @@ def set_skill(*, user_id: int, skill: Skill, level: int, by: User | None, at: da
     if before != level:
         record("skill_set", by=by, at=at or clock.now(), about=person, skill=skill.code, level=level, before=before)
     return held
+
+
+@transaction.atomic
+def set_skills(
+    *, user_id: int, levels: Mapping[Skill, int | None], by: User | None, at: datetime | None = None
+) -> None:
+    """Say how well somebody does several things at once; None: not at all. All or nothing, as `set_skill` refuses."""
+    now = at or clock.now()
+    for skill, level in levels.items():
+        if level is None:
+            drop_skill(user_id=user_id, skill=skill, by=by, at=now)
+        else:
+            set_skill(user_id=user_id, skill=skill, level=level, by=by, at=now)
 
 
 @transaction.atomic
