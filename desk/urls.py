@@ -1,6 +1,20 @@
 """The desk's addresses (architecture.md §9); each story brings its own."""
 
-from .views import actions, changes, customers, find, mine, new, outbox, queue, settings, team, ticket
+from .views import (
+    actions,
+    changes,
+    customers,
+    find,
+    mine,
+    new,
+    outbox,
+    queue,
+    settings,
+    skills,
+    team,
+    ticket,
+    working_time,
+)
 
 app_name = "desk"
 urlpatterns = [
@@ -12,6 +26,8 @@ urlpatterns = [
     *customers.urlpatterns,
     *outbox.urlpatterns,
     *settings.urlpatterns,
+    *working_time.urlpatterns,
+    *skills.urlpatterns,
     *mine.urlpatterns,
     *ticket.urlpatterns,
     *actions.urlpatterns,
