@@ -138,9 +138,8 @@ class Case(models.Model):
             name = f"case_{cls.KIND}_{state}"
             if all(index.name != name for index in Case._meta.indexes):
                 condition = OPEN & models.Q(kind=cls.KIND, state=state)
-                Case._meta.indexes.append(
-                    models.Index(fields=[column, "sort_due_at", "id"], condition=condition, name=name)
-                )
+                index = models.Index(fields=[column, "sort_due_at", "id"], condition=condition, name=name)
+                cast("list[models.Index]", Case._meta.indexes).append(index)
 
     def __str__(self) -> str:
         return self.number

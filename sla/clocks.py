@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -527,7 +528,7 @@ def _moment(deadline: Deadline, target: Aim, text: str) -> datetime | None:
     if text.startswith("due-"):
         return _before_due(deadline, text.removeprefix("due-"))
     if text.endswith("%"):
-        fraction = Fraction(int(text[:-1]), 100)
+        fraction = _percentage(text)
         if deadline.pinned_at:
             whole = deadline.calendar.between(deadline.started_at, deadline.pinned_at)
             return deadline.calendar.add(deadline.started_at, whole * fraction.numerator / fraction.denominator)
@@ -537,6 +538,11 @@ def _moment(deadline: Deadline, target: Aim, text: str) -> datetime | None:
             return None
         return read_limit(text.removeprefix("due+")).due(deadline.calendar, deadline.due_at)
     return target.at_limit(read_limit(text))
+
+
+@lru_cache(maxsize=128)
+def _percentage(text: str) -> Fraction:
+    return Fraction(int(text[:-1]), 100)
 
 
 def _before_due(deadline: Deadline, text: str) -> datetime | None:
