@@ -48,6 +48,8 @@ class Case(models.Model):
     PREFIX: ClassVar[str] = ""
     STATES: ClassVar[type[models.TextChoices]]
     TYPES: ClassVar[type[models.TextChoices]]
+    # States in which few of many open cases are, and the column (owner, team) by which lists ask for one of them alone.
+    FEW: ClassVar[dict[str, str]] = {}
     kinds: ClassVar[dict[str, type[Case]]] = {}
 
     kind = models.CharField(max_length=16)
@@ -117,7 +119,11 @@ class Case(models.Model):
         ]
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Enter a kind in the register and let the database hold its states: kind ⇒ state in STATES."""
+        """Enter a kind in the register and let the database hold its states: kind ⇒ state in STATES.
+
+        Its few cases of a state get an index of their own: to find that nobody waits, a list would read all that is
+        open.
+        """
         super().__init_subclass__(**options)
         if not cls.__dict__.get("KIND") or cls.__dict__.get("__module__") == "__fake__":
             return
@@ -129,6 +135,12 @@ class Case(models.Model):
                     condition=~models.Q(kind=cls.KIND) | models.Q(state__in=list(cls.STATES.values)), name=name
                 )
             )
+        for state, column in cls.FEW.items():
+            name = f"case_{cls.KIND}_{state}"
+            if all(index.name != name for index in Case._meta.indexes):
+                condition = OPEN & models.Q(kind=cls.KIND, state=state)
+                index = models.Index(fields=[column, "sort_due_at", "id"], condition=condition, name=name)
+                cast("list[models.Index]", Case._meta.indexes).append(index)
 
     def __str__(self) -> str:
         return self.number

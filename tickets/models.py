@@ -57,6 +57,7 @@ class Ticket(Case):
     PREFIX = "T"
     STATES = State
     TYPES = Type
+    FEW = {State.PENDING: "owner", State.IN_REVIEW: "team"}
 
     description = models.TextField(blank=True)
     needs_visit = models.BooleanField(default=False)

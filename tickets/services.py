@@ -16,6 +16,7 @@ from cases.models import Category, Note
 from cases.querysets import locks_rows
 from cases.states import SPOKEN_CHANNELS, Channel, Severity, Urgency
 from common import clock
+from common.bulk import reserve_key
 from common.errors import DomainError, InvalidInput, StaleVersion
 from common.transitions import run
 from customers.models import Customer, Region
@@ -61,7 +62,7 @@ def _sent_before(ticket: Ticket, key: str, body: str) -> bool:
 
 
 def _choice(value: str, choices: Any, field: str) -> str:
-    if value not in choices.values:
+    if value not in choices:
         raise InvalidInput(_("Choose one of the values offered."), field=field)
     return value
 
@@ -135,7 +136,8 @@ def open_ticket(
         imported=imported,
     )
     ticket.priority = ticket.rank()
-    ticket.save_changes()
+    # Written once, at the end, with what its clocks and its timeline make of it.
+    reserve_key(ticket)
     transitions = ["opened"]
     facts = [walk.imported(events.opened(ticket)) if imported else events.opened(ticket)]
     if ticket.needs_visit:
