@@ -786,7 +786,13 @@ def customer_pane(ticket: Ticket, person: Any, listing: Listing) -> CustomerPane
             for contact in customer.contacts.all()
         ]
         + [
-            _protected("address", home.pk, _("Address"), home.masked, bool(home.house))
+            _protected(
+                "address",
+                home.pk,
+                _("Address of this ticket") if home.pk == ticket.address_id else _("Address"),
+                home.masked,
+                bool(home.house),
+            )
             for home in customer.addresses.all()
         ],
         history=[

@@ -7,6 +7,7 @@ from .views import (
     find,
     mine,
     new,
+    outages,
     outbox,
     queue,
     settings,
@@ -29,6 +30,7 @@ urlpatterns = [
     *working_time.urlpatterns,
     *skills.urlpatterns,
     *mine.urlpatterns,
+    *outages.urlpatterns,
     *ticket.urlpatterns,
     *actions.urlpatterns,
 ]

@@ -87,6 +87,7 @@ def _values(language: str, context: dict[str, Any]) -> dict[str, Any]:
     values = {
         "service": settings.SERVICE_NAME["en" if language.startswith("en") else "zh-hans"],
         "telephone": settings.SERVICE_PHONE,
+        "link": settings.PUBLIC_URL,  # a message that brings none of its own leads to the front door
         **context,
     }
     return {name: _Text(value) if isinstance(value, str) else value for name, value in values.items()}

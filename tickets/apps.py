@@ -8,7 +8,7 @@ class TicketsConfig(AppConfig):
         from notifications.signals import message_accepted
         from sla.moments import enter
 
-        from . import events, moments, silence  # noqa: F401
+        from . import events, moments, outages, silence  # noqa: F401
 
         enter(starts=moments.STARTS, stops=moments.STOPS)
         message_accepted.connect(silence.on_message_accepted, dispatch_uid="tickets.silence")
