@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -111,8 +112,10 @@ def tell_dispatch(appointment: Appointment, template: str, *, at: datetime) -> N
     )
 
 
-def tell_technicians(appointment: Appointment, technicians: list[int], template: str, *, at: datetime) -> None:
+def tell_technicians(appointment: Appointment, technicians: Sequence[int], template: str, *, at: datetime) -> None:
     """An in-app notice to these technicians: the right details before work starts (requirements.md APT-11)."""
+    if not technicians:
+        return
     Message.objects.bulk_create(
         [
             notice(

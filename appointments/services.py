@@ -180,7 +180,7 @@ def _book(
     crew = _reserve(appointment, starts_at, needs, hold=hold, prefer=prefer, at=at)
     run(appointment.book)
     facts, transitions = [events.booked(appointment, crew)], ["booked"]
-    _set_crew(appointment, crew)
+    _set_crew(appointment, crew, at=at)
     promises.void(appointment)
     messages.tell(appointment, "visit_booked", at=at)
     spoken = isinstance(by, User) and appointment.channel in SPOKEN_CHANNELS
@@ -213,8 +213,9 @@ def _end_of(appointment: Appointment) -> str:
     return appointment.ends_at.isoformat() if appointment.ends_at else ""
 
 
-def _set_crew(appointment: Appointment, crew: Sequence[int]) -> None:
-    """Write who goes; the first of the crew is the one who talks to the customer (requirements.md APT-18)."""
+def _set_crew(appointment: Appointment, crew: Sequence[int], *, at: datetime) -> None:
+    """Write who goes and tell them; the first of the crew is the one who talks to the customer (APT-11, APT-18)."""
+    before = list(appointment.crew.values_list("technician_id", flat=True))
     CrewMember.objects.filter(appointment=appointment).delete()
     CrewMember.objects.bulk_create(
         CrewMember(appointment=appointment, technician_id=key, contact=position == 0)
@@ -223,6 +224,8 @@ def _set_crew(appointment: Appointment, crew: Sequence[int]) -> None:
     contact = User.objects.filter(pk=crew[0]).first() if crew else None
     appointment.owner = contact
     appointment.team = contact.team if contact and contact.team_id else appointment.team
+    messages.tell_technicians(appointment, crew, "visit_new_notice", at=at)
+    messages.tell_technicians(appointment, [key for key in before if key not in crew], "visit_off_notice", at=at)
 
 
 # --- changing it -----------------------------------------------------------------------------------------------------
@@ -269,7 +272,7 @@ def move_appointment(
         appointment.moved_by_customer += 1
     elif side == Side.US:
         appointment.moved_by_us += 1
-    _set_crew(appointment, crew)
+    _set_crew(appointment, crew, at=now)
     promises.void(appointment)
     messages.tell(appointment, "visit_moved_by_us" if side == Side.US else "visit_moved", at=now)
     facts.append(events.moved(appointment, crew, before=before, side=side, reason=reason))
@@ -336,6 +339,8 @@ def cancel_appointment(
         facts += _break_if_late(appointment, side, "we_cancelled", at=now, by=by)
     _end(appointment, because=ClosedBecause.CANCELLED, at=now)
     messages.tell(appointment, "visit_cancelled", at=now)
+    off = list(appointment.crew.values_list("technician_id", flat=True))
+    messages.tell_technicians(appointment, off, "visit_off_notice", at=now)
     facts.append(events.cancelled(side=side, reason=reason))
     cases.record(appointment, *facts, transition="cancelled", at=now, by=by)
     promises.tell_ticket(appointment, "cancelled", at=now)
@@ -362,7 +367,7 @@ def release_appointment(
     run(appointment.release)
     appointment.moved_by_us += 1
     promises.void(appointment)
-    _set_crew(appointment, [])
+    _set_crew(appointment, [], at=now)
     messages.tell(appointment, "visit_released", at=now)
     facts.append(events.released(before=before, reason=reason))
     cases.record(appointment, *facts, transition=("released", "rebooked"), at=now, by=by)
@@ -439,7 +444,7 @@ def reassign_crew(
             )
     crew = booking.take(window, needs, grid=grid, at=now, appointment=appointment, prefer=wanted, only=wanted)
     crew = [key for key in wanted if key in crew]
-    _set_crew(appointment, crew)
+    _set_crew(appointment, crew, at=now)
     cases.record(
         appointment, events.crew_changed(crew, before=before, reason=reason), transition="reassigned", at=now, by=by
     )
