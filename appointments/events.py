@@ -162,6 +162,14 @@ def _told(facts: dict[str, Any], names: Names) -> str:
 @describes("visit_said")
 def _said(facts: dict[str, Any], names: Names) -> str:
     what = {
+        "visit_booked": _("Confirmation"),
+        "visit_moved": _("Message of the new time"),
+        "visit_moved_by_us": _("Message of the new time"),
+        "visit_cancelled": _("Message that the visit is cancelled"),
+        "visit_released": _("Message that a new time is needed"),
+        "visit_missed": _("Message that we did not come"),
+        "visit_failed": _("Message that it is not solved yet"),
+        "visit_ended_absent": _("Message that the visit has ended"),
         "visit_reminder": _("Second confirmation"),
         "visit_notice": _("Notice before the visit"),
         "visit_under_way": _("Message that the technician is on the way"),

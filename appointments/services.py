@@ -182,7 +182,7 @@ def _book(
     facts, transitions = [events.booked(appointment, crew)], ["booked"]
     _set_crew(appointment, crew, at=at)
     promises.void(appointment)
-    messages.tell(appointment, "visit_booked", at=at)
+    facts += messages.tell(appointment, "visit_booked", at=at)
     spoken = isinstance(by, User) and appointment.channel in SPOKEN_CHANNELS
     if spoken:
         run(appointment.confirm, at=at)
@@ -274,7 +274,7 @@ def move_appointment(
         appointment.moved_by_us += 1
     _set_crew(appointment, crew, at=now)
     promises.void(appointment)
-    messages.tell(appointment, "visit_moved_by_us" if side == Side.US else "visit_moved", at=now)
+    facts += messages.tell(appointment, "visit_moved_by_us" if side == Side.US else "visit_moved", at=now)
     facts.append(events.moved(appointment, crew, before=before, side=side, reason=reason))
     cases.record(appointment, *facts, transition=("moved", "rebooked"), at=now, by=by)
     promises.promise_window(appointment, at=now)
@@ -338,7 +338,7 @@ def cancel_appointment(
     if appointment.state in PROMISED:
         facts += _break_if_late(appointment, side, "we_cancelled", at=now, by=by)
     _end(appointment, because=ClosedBecause.CANCELLED, at=now)
-    messages.tell(appointment, "visit_cancelled", at=now)
+    facts += messages.tell(appointment, "visit_cancelled", at=now)
     off = list(appointment.crew.values_list("technician_id", flat=True))
     messages.tell_technicians(appointment, off, "visit_off_notice", at=now)
     facts.append(events.cancelled(side=side, reason=reason))
@@ -368,7 +368,7 @@ def release_appointment(
     appointment.moved_by_us += 1
     promises.void(appointment)
     _set_crew(appointment, [], at=now)
-    messages.tell(appointment, "visit_released", at=now)
+    facts += messages.tell(appointment, "visit_released", at=now)
     facts.append(events.released(before=before, reason=reason))
     cases.record(appointment, *facts, transition=("released", "rebooked"), at=now, by=by)
     promises.promise_arrangement(appointment, at=now)
