@@ -19,9 +19,9 @@ from staff.models import User
 
 from . import events
 from .ics import calendar_file
-from .models import Appointment
+from .models import Appointment, WaitlistOffer
 from .windows import site_zone
-from .wording import time_of
+from .wording import time_of, window_text
 
 # After which messages somebody must call where no message reaches the customer.
 MUST_REACH = {
@@ -58,6 +58,27 @@ def tell(
     if message is None and template in MUST_REACH:
         facts += call_owed(appointment, "no_channel", at=at)
     return facts
+
+
+def offer(appointment: Appointment, offered: WaitlistOffer, *, at: datetime) -> list[Fact]:
+    """Offer an earlier window for as long as it is held; return the facts."""
+    customer = appointment.customer
+    with translation.override(customer.language if customer else translation.get_language()):
+        time_offered = window_text(offered.starts_at, offered.ends_at)
+    minutes = int((offered.expires_at - at) / timedelta(minutes=1))
+    message = notify(
+        "visit_offer",
+        case=appointment,
+        key=f"visit_offer-{offered.pk}",
+        at=at,
+        context={
+            "offer": time_offered,
+            "minutes": minutes,
+            "link": link_address(appointment, Purpose.BOOK, at=at, days=1),
+        },
+        valid_until=offered.expires_at,
+    )
+    return [events.said("visit_offer", state="queued" if message else "no_channel")]
 
 
 def _values(appointment: Appointment, language: str, at: datetime) -> dict[str, Any]:

@@ -280,7 +280,7 @@ def move_appointment(
     promises.promise_window(appointment, at=now)
     promises.tell_ticket(appointment, "booked", at=now, due=_end_of(appointment))
     # Last, so that nobody who waits for this time is waited for.
-    booking.give_back(appointment, but=crew, window=appointment.window)
+    booking.give_back(appointment, at=now, but=crew, window=appointment.window)
     return appointment
 
 
@@ -344,7 +344,7 @@ def cancel_appointment(
     facts.append(events.cancelled(side=side, reason=reason))
     cases.record(appointment, *facts, transition="cancelled", at=now, by=by)
     promises.tell_ticket(appointment, "cancelled", at=now)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=now)
     return appointment
 
 
@@ -372,7 +372,7 @@ def release_appointment(
     facts.append(events.released(before=before, reason=reason))
     cases.record(appointment, *facts, transition=("released", "rebooked"), at=now, by=by)
     promises.promise_arrangement(appointment, at=now)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=now)
     return appointment
 
 
@@ -448,7 +448,7 @@ def reassign_crew(
     cases.record(
         appointment, events.crew_changed(crew, before=before, reason=reason), transition="reassigned", at=now, by=by
     )
-    booking.give_back(appointment, but=crew, window=window)
+    booking.give_back(appointment, at=now, but=crew, window=window)
     return appointment
 
 

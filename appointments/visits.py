@@ -149,7 +149,7 @@ def report_absent(*, appointment_id: int, notice: str, by: User | None, at: date
         cases.record(appointment, *facts, transition="absent", at=now, by=by)
         promises.promise_arrangement(appointment, at=now)
         promises.tell_ticket(appointment, "absent", at=now)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=now)
     return appointment
 
 
@@ -200,7 +200,7 @@ def fail(*, appointment_id: int, reason: str, note: str, by: User | None, at: da
     cases.record(appointment, *facts, transition="failed", at=now, by=by)
     promises.promise_arrangement(appointment, at=now)
     promises.tell_ticket(appointment, "failed", at=now, note=note[:500], reason=reason)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=now)
     return appointment
 
 
@@ -223,7 +223,7 @@ def _miss(appointment: Appointment, *, at: datetime, by: Any = None) -> None:
     messages.tell_dispatch(appointment, "visit_missed_notice", at=at)
     cases.record(appointment, *facts, transition="missed", at=at, by=by)
     promises.promise_arrangement(appointment, at=at)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=at)
 
 
 # --- what happens by itself ------------------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ TIME = {
 def test_every_template_fits_three_short_messages_whatever_is_filled_in(name, language, settings):
     settings.SERVICE_NAME = {"zh-hans": "某某电信客户服务中心", "en": "Customer Service Center"}
     settings.SERVICE_PHONE = "400 800 1000 0000"
-    text = templates.render_sms(name, language, WORST | {"time": TIME[language]})
+    text = templates.render_sms(name, language, WORST | {"time": TIME[language], "offer": TIME[language]})
     assert sms.parts_of(text) <= 3, text
     if "{number}" in templates._texts(name, language)["body"]:
         assert WORST["number"] in text
