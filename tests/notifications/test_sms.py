@@ -118,6 +118,7 @@ WORST = {
     "report": LONG,
     "what": LONG,
     "place": LONG,
+    "region": "Lakeside and the old harbor district",
 }
 
 TIME = {
