@@ -1,6 +1,6 @@
 """The desk's addresses (architecture.md §9); each story brings its own."""
 
-from .views import actions, changes, customers, find, new, outbox, queue, settings, team, ticket
+from .views import actions, attachments, changes, customers, find, new, outbox, queue, settings, team, ticket
 
 app_name = "desk"
 urlpatterns = [
@@ -14,4 +14,5 @@ urlpatterns = [
     *settings.urlpatterns,
     *ticket.urlpatterns,
     *actions.urlpatterns,
+    *attachments.urlpatterns,
 ]
