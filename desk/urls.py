@@ -2,6 +2,7 @@
 
 from .views import (
     actions,
+    attachments,
     changes,
     customers,
     find,
@@ -33,4 +34,5 @@ urlpatterns = [
     *outages.urlpatterns,
     *ticket.urlpatterns,
     *actions.urlpatterns,
+    *attachments.urlpatterns,
 ]

@@ -13,10 +13,12 @@ from pathlib import Path
 from .environment import (
     env_bool,
     env_choice,
+    env_command,
     env_database,
     env_gateway,
     env_gateway_body,
     env_list,
+    env_number,
     env_port,
     env_redis,
     env_seconds,
@@ -156,7 +158,19 @@ STATICFILES_DIRS = [GENERATED_DIR] if GENERATED_DIR.is_dir() else []
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    # Files of cases. No address leads there; cases.attachments says what is taken in.
+    "attachments": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": VAR_DIR / "attachments",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
 }
+ATTACHMENT_MAX_BYTES = env_number("ATTACHMENT_MAX_MB", 10) * 1024 * 1024
+ATTACHMENTS_PER_CASE = env_number("ATTACHMENTS_PER_CASE", 20)
+ATTACHMENT_SCANNER = env_command("ATTACHMENT_SCANNER")
 WHITENOISE_MAX_AGE = 31536000 if PRODUCTION else 60
 
 CONTENT_SECURITY_POLICY = {
