@@ -353,7 +353,11 @@ class Compensation(models.Model):
 class VisitRecord(models.Model):
     """What was checked, tested, agreed and handed over on a visit (requirements.md FLD-03 to FLD-14)."""
 
+    CHECKS = ("tools_checked", "materials_checked", "spares_checked", "forms_checked")
+
     appointment = models.OneToOneField(Appointment, on_delete=models.PROTECT, related_name="record")
+    # The booked time that was last prepared for: each departure has a checklist of its own.
+    cycle = models.PositiveSmallIntegerField(default=1)
     # Before departure (FLD-03).
     tools_checked = models.BooleanField(default=False)
     materials_checked = models.BooleanField(default=False)
@@ -397,6 +401,16 @@ class VisitRecord(models.Model):
         if self.software_installed and not self.software_consent:
             raise InvalidInput(_("Software is installed only with the customer's consent."), field="software_consent")
 
+    def begin_again(self, cycle: int) -> None:
+        """Another booked time: what is in the car must be looked at anew; what was found on site stays."""
+        self.cycle = cycle
+        for name in self.CHECKS:
+            setattr(self, name, False)
+
+    def ready(self, cycle: int) -> bool:
+        """Whether the checklist before departure is complete for this booked time."""
+        return self.cycle == cycle and all(getattr(self, name) for name in self.CHECKS)
+
     def missing(self) -> list[Any]:
         """What must be recorded before an installation, move or repair is done; empty when nothing is missing."""
         if self.appointment.type == Type.INSPECT:
@@ -411,6 +425,54 @@ class VisitRecord(models.Model):
         if self.appointment.type in (Type.INSTALL, Type.MOVE) and not (self.account_told and self.password_coached):
             reasons.append(_("Hand over the account, and help the customer to change the password."))
         return reasons
+
+
+class VisitAction(models.Model):
+    """One tap on a technician's phone, heard of once however often it is sent: `key` is the phone's own.
+
+    Stored in the transaction of its effect. A refused one keeps its reasons and what was written, for the technician.
+    `at` is when it happened by the phone, `received_at` when we heard of it.
+    """
+
+    class Kind(models.TextChoices):
+        CHECK = "check", _("Checklist")
+        SET_OFF = "set_off", _("On the way")
+        CALL = "call", _("Call")
+        ARRIVE = "arrive", _("Arrived")
+        RECORD = "record", _("Record")
+        FINISH = "finish", _("Done")
+        FAIL = "fail", _("Not solved")
+        ABSENT = "absent", _("Nobody there")
+
+    class Outcome(models.TextChoices):
+        DONE = "done", _("Taken")
+        REFUSED = "refused", _("Not taken")
+
+    key = models.CharField(max_length=64)
+    technician = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
+    appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="actions")
+    action = models.CharField(max_length=12, choices=Kind)
+    at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    reasons = models.JSONField(default=list)
+    field = models.CharField(max_length=40, blank=True)
+    # What was written, where it was refused; what was taken lives on in its effect.
+    values = models.JSONField(default=dict)
+    # Tells a repeated form from another one that bears its key by mistake.
+    digest = models.CharField(max_length=16)
+    seen_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key"], name="visit_action_once")]
+        indexes = [
+            models.Index(
+                fields=["technician", "-received_at"],
+                condition=Q(outcome="refused", seen_at=None),
+                name="visit_action_refused",
+            )
+        ]
+        ordering = ["pk"]
 
 
 class VisitRating(models.Model):
