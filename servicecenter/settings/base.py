@@ -282,7 +282,7 @@ else:
 
 SWEEP_SECONDS = env_seconds("SWEEP_SECONDS", 2.0)
 # On SQLite one writer holds the whole database: smaller batches and a breath between them (architecture.md §4).
-SWEEP_BATCH = 80 if EMBEDDED else 200
+SWEEP_BATCH = 100 if EMBEDDED else 200
 SWEEP_BREATH_SECONDS = 0.12 if EMBEDDED else 0.0
 
 # /metrics asks for this bearer token; production without one answers 404 there.
