@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -11,14 +13,16 @@ from django.utils.translation import gettext as _
 
 from cases.facts import Fact
 from cases.links import Purpose, link_address
+from customers import masking
+from notifications import templates
 from notifications.models import Message
-from notifications.services import notice, notify
+from notifications.services import address_of, notice, notify
 from sla import escalation
 from staff.models import User
 
 from . import events
 from .models import Appointment
-from .windows import site_zone
+from .windows import Window, site_zone
 from .wording import time_of
 
 # After which messages somebody must call where no message reaches the customer.
@@ -46,6 +50,39 @@ def tell(appointment: Appointment, template: str, *, at: datetime, **context: An
     if message is None and template in MUST_REACH:
         facts += call_owed(appointment, "no_channel", at=at)
     return facts
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a customer would read, and where: the address masked; no address where nothing reaches the customer."""
+
+    subject: str
+    body: str
+    language: str
+    channel: str = ""
+    to: str = ""
+
+
+# The arrival code is the customer's proof and the link the customer's door: nobody else reads either.
+_HIDDEN = {"code": "••••", "link": "…"}
+
+
+def preview(appointment: Appointment, template: str, *, window: Window, at: datetime) -> Preview:
+    """The message that moving the visit to `window` would send, in the customer's language, with the real values."""
+    then = copy.copy(appointment)
+    then.starts_at, then.ends_at, then.cycle = window.starts_at, window.ends_at, appointment.cycle + 1
+    customer = appointment.customer
+    language = customer.language if customer else ""
+    values = {"number": appointment.number, **_values(then, language, at), **_HIDDEN}
+    with translation.override(language or translation.get_language()):
+        subject, body = templates.render(template, language, values)
+    reach = address_of(customer) if customer else None
+    if reach is None:
+        return Preview(subject, body, language)
+    channel, address = reach
+    return Preview(
+        subject, body, language, channel, getattr(masking, "email" if channel == "email" else "phone")(address)
+    )
 
 
 def _values(appointment: Appointment, language: str, at: datetime) -> dict[str, Any]:

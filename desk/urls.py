@@ -1,6 +1,20 @@
 """The desk's addresses (architecture.md §9); each story brings its own."""
 
-from .views import actions, changes, customers, find, mine, new, outbox, queue, settings, team, ticket
+from .views import (
+    actions,
+    assign,
+    changes,
+    customers,
+    dispatch,
+    find,
+    mine,
+    new,
+    outbox,
+    queue,
+    settings,
+    team,
+    ticket,
+)  # fmt: skip
 
 app_name = "desk"
 urlpatterns = [
@@ -13,6 +27,8 @@ urlpatterns = [
     *outbox.urlpatterns,
     *settings.urlpatterns,
     *mine.urlpatterns,
+    *dispatch.urlpatterns,
+    *assign.urlpatterns,
     *ticket.urlpatterns,
     *actions.urlpatterns,
 ]
