@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -21,9 +22,10 @@ from sla import escalation
 from staff.models import User
 
 from . import events
-from .models import Appointment
+from .ics import calendar_file
+from .models import Appointment, WaitlistOffer
 from .windows import Window, site_zone
-from .wording import time_of
+from .wording import time_of, window_text
 
 # After which messages somebody must call where no message reaches the customer.
 MUST_REACH = {
@@ -31,13 +33,21 @@ MUST_REACH = {
     "visit_notice", "visit_late", "visit_missed", "visit_absent",
 }  # fmt: skip
 
+# What carries a calendar file, so that the customer's own calendar follows.
+WITH_CALENDAR = {"visit_booked", "visit_moved", "visit_moved_by_us", "visit_cancelled", "visit_released"}
+
 
 def key_of(appointment: Appointment, template: str) -> str:
     return f"{template}-{appointment.pk}-{appointment.cycle}"
 
 
-def tell(appointment: Appointment, template: str, *, at: datetime, **context: Any) -> list[Fact]:
-    """Queue a message about the present booked time; return the facts. Where nothing reaches them, a call is owed."""
+def tell(
+    appointment: Appointment, template: str, *, at: datetime, valid_until: datetime | None = None, **context: Any
+) -> list[Fact]:
+    """Queue a message about the present booked time; return the facts. Where nothing reaches them, a call is owed.
+
+    At `valid_until` a message that has not left has become pointless and is withdrawn.
+    """
     language = appointment.customer.language if appointment.customer else ""
     message = notify(
         template,
@@ -45,6 +55,8 @@ def tell(appointment: Appointment, template: str, *, at: datetime, **context: An
         key=key_of(appointment, template),
         at=at,
         context={**_values(appointment, language, at), **context},
+        calendar=calendar_file(appointment, at=at) if template in WITH_CALENDAR else "",
+        valid_until=valid_until,
     )
     facts = [events.said(template, state="queued" if message else "no_channel")]
     if message is None and template in MUST_REACH:
@@ -74,15 +86,35 @@ def preview(appointment: Appointment, template: str, *, window: Window, at: date
     customer = appointment.customer
     language = customer.language if customer else ""
     values = {"number": appointment.number, **_values(then, language, at), **_HIDDEN}
+    channel, address = (address_of(customer) if customer else None) or ("", "")
     with translation.override(language or translation.get_language()):
+        if channel == "sms":
+            return Preview(
+                "", templates.render_sms(template, language, values), language, channel, masking.phone(address)
+            )
         subject, body = templates.render(template, language, values)
-    reach = address_of(customer) if customer else None
-    if reach is None:
-        return Preview(subject, body, language)
-    channel, address = reach
-    return Preview(
-        subject, body, language, channel, getattr(masking, "email" if channel == "email" else "phone")(address)
+    return Preview(subject, body, language, channel, masking.email(address) if address else "")
+
+
+def offer(appointment: Appointment, offered: WaitlistOffer, *, at: datetime) -> list[Fact]:
+    """Offer an earlier window for as long as it is held; return the facts."""
+    customer = appointment.customer
+    with translation.override(customer.language if customer else translation.get_language()):
+        time_offered = window_text(offered.starts_at, offered.ends_at)
+    minutes = int((offered.expires_at - at) / timedelta(minutes=1))
+    message = notify(
+        "visit_offer",
+        case=appointment,
+        key=f"visit_offer-{offered.pk}",
+        at=at,
+        context={
+            "offer": time_offered,
+            "minutes": minutes,
+            "link": link_address(appointment, Purpose.BOOK, at=at, days=1),
+        },
+        valid_until=offered.expires_at,
     )
+    return [events.said("visit_offer", state="queued" if message else "no_channel")]
 
 
 def _values(appointment: Appointment, language: str, at: datetime) -> dict[str, Any]:
@@ -137,8 +169,10 @@ def tell_dispatch(appointment: Appointment, template: str, *, at: datetime) -> N
     )
 
 
-def tell_technicians(appointment: Appointment, technicians: list[int], template: str, *, at: datetime) -> None:
+def tell_technicians(appointment: Appointment, technicians: Sequence[int], template: str, *, at: datetime) -> None:
     """An in-app notice to these technicians: the right details before work starts (requirements.md APT-11)."""
+    if not technicians:
+        return
     Message.objects.bulk_create(
         [
             notice(

@@ -6,7 +6,7 @@ technician and window, whoever asks, on every database (architecture.md §6).
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +24,7 @@ from common.transitions import guard
 from customers.models import Address, Customer, Region
 from tickets.models import Ticket
 
-from .states import PROMISED, TO_BOOK, Exclusion, FailReason, State, Trigger, Type
+from .states import PROMISED, TO_BOOK, Exclusion, FailReason, Outcome, State, Trigger, Type
 from .windows import Window
 
 
@@ -359,7 +359,11 @@ class Compensation(models.Model):
 class VisitRecord(models.Model):
     """What was checked, tested, agreed and handed over on a visit (requirements.md FLD-03 to FLD-14)."""
 
+    CHECKS = ("tools_checked", "materials_checked", "spares_checked", "forms_checked")
+
     appointment = models.OneToOneField(Appointment, on_delete=models.PROTECT, related_name="record")
+    # The booked time that was last prepared for: each departure has a checklist of its own.
+    cycle = models.PositiveSmallIntegerField(default=1)
     # Before departure (FLD-03).
     tools_checked = models.BooleanField(default=False)
     materials_checked = models.BooleanField(default=False)
@@ -403,6 +407,16 @@ class VisitRecord(models.Model):
         if self.software_installed and not self.software_consent:
             raise InvalidInput(_("Software is installed only with the customer's consent."), field="software_consent")
 
+    def begin_again(self, cycle: int) -> None:
+        """Another booked time: what is in the car must be looked at anew; what was found on site stays."""
+        self.cycle = cycle
+        for name in self.CHECKS:
+            setattr(self, name, False)
+
+    def ready(self, cycle: int) -> bool:
+        """Whether the checklist before departure is complete for this booked time."""
+        return self.cycle == cycle and all(getattr(self, name) for name in self.CHECKS)
+
     def missing(self) -> list[Any]:
         """What must be recorded before an installation, move or repair is done; empty when nothing is missing."""
         if self.appointment.type == Type.INSPECT:
@@ -419,6 +433,54 @@ class VisitRecord(models.Model):
         return reasons
 
 
+class VisitAction(models.Model):
+    """One tap on a technician's phone, heard of once however often it is sent: `key` is the phone's own.
+
+    Stored in the transaction of its effect. A refused one keeps its reasons and what was written, for the technician.
+    `at` is when it happened by the phone, `received_at` when we heard of it.
+    """
+
+    class Kind(models.TextChoices):
+        CHECK = "check", _("Checklist")
+        SET_OFF = "set_off", _("On the way")
+        CALL = "call", _("Call")
+        ARRIVE = "arrive", _("Arrived")
+        RECORD = "record", _("Record")
+        FINISH = "finish", _("Done")
+        FAIL = "fail", _("Not solved")
+        ABSENT = "absent", _("Nobody there")
+
+    class Outcome(models.TextChoices):
+        DONE = "done", _("Taken")
+        REFUSED = "refused", _("Not taken")
+
+    key = models.CharField(max_length=64)
+    technician = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
+    appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="actions")
+    action = models.CharField(max_length=12, choices=Kind)
+    at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    reasons = models.JSONField(default=list)
+    field = models.CharField(max_length=40, blank=True)
+    # What was written, where it was refused; what was taken lives on in its effect.
+    values = models.JSONField(default=dict)
+    # Tells a repeated form from another one that bears its key by mistake.
+    digest = models.CharField(max_length=16)
+    seen_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key"], name="visit_action_once")]
+        indexes = [
+            models.Index(
+                fields=["technician", "-received_at"],
+                condition=Q(outcome="refused", seen_at=None),
+                name="visit_action_refused",
+            )
+        ]
+        ordering = ["pk"]
+
+
 class VisitRating(models.Model):
     """How the customer found the visit, given by the customer's own link or number only (§30, point 36)."""
 
@@ -430,6 +492,43 @@ class VisitRating(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(score__range=(1, 5)), name="visit_rating_score")]
+
+
+class WaitlistEntry(models.Model):
+    """A visit whose customer wants an earlier time, on certain days or any."""
+
+    appointment = models.OneToOneField(Appointment, on_delete=models.CASCADE, related_name="waitlist")
+    first_on = models.DateField(null=True, blank=True)
+    last_on = models.DateField(null=True, blank=True)
+    joined_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["joined_at"], condition=Q(ended_at=None), name="waitlist_waiting")]
+        ordering = ["joined_at", "pk"]
+
+    def wants(self, day: date) -> bool:
+        """Whether a window on that day would suit."""
+        return (self.first_on is None or day >= self.first_on) and (self.last_on is None or day <= self.last_on)
+
+
+class WaitlistOffer(models.Model):
+    """One window offered to one who waits, until `expires_at`; kept by a hold. An entry has one open offer at most."""
+
+    entry = models.ForeignKey(WaitlistEntry, on_delete=models.CASCADE, related_name="offers")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    hold_key = models.CharField(max_length=64)
+    expires_at = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entry"], condition=Q(outcome=""), name="waitlist_one_open_offer"),
+            models.UniqueConstraint(fields=["entry", "starts_at"], name="waitlist_asked_once"),
+        ]
+        ordering = ["pk"]
 
 
 # How far ahead a customer may book.

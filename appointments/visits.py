@@ -8,15 +8,19 @@ from __future__ import annotations
 import hmac
 import logging
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
-from cases.models import Case
+from cases.facts import digest
+from cases.models import Case, Note
 from common import clock
-from common.errors import DomainError, InvalidInput
+from common.errors import DomainError, InvalidInput, TransitionRefused
 from common.transitions import run
 from notifications.models import Message
 from sla import timers
@@ -58,21 +62,42 @@ def _visit(appointment_id: int, by: User | None) -> Appointment:
 
 
 @transaction.atomic
-def set_off(*, appointment_id: int, minutes: int, by: User | None, at: datetime | None = None) -> Appointment:
-    """The crew is on the way and expected in so many minutes; the customer is told who comes and when."""
+def set_off(
+    *,
+    appointment_id: int,
+    minutes: int,
+    by: User | None,
+    at: datetime | None = None,
+    heard_at: datetime | None = None,
+) -> Appointment:
+    """The crew is on the way and expected in so many minutes; the customer is told who comes and when.
+
+    `heard_at` is when the word reached us, where that was later than `at`: nobody is told of a coming that is over. A
+    visit that was counted as missed meanwhile stays so until the arrival is known; the departure is kept as a fact.
+    """
     now = at or clock.now()
+    heard = heard_at or now
     appointment = _visit(appointment_id, by)
     if not 1 <= minutes <= 240:
         raise InvalidInput(_("Between 1 and 240 minutes, please."), field="minutes")
-    run(appointment.set_off, at=now, expected_at=now + timedelta(minutes=minutes))
+    expected_at = now + timedelta(minutes=minutes)
+    if appointment.state == State.MISSED and appointment.left_at is None:
+        appointment.left_at, appointment.expected_at = now, expected_at
+        cases.record(appointment, events.set_off(appointment), transition="noted", at=now, by=by)
+        return appointment
+    run(appointment.set_off, at=now, expected_at=expected_at)
     facts = [events.set_off(appointment)]
-    facts += messages.tell(
-        appointment, "visit_under_way", at=now, minutes=minutes, technician=str(appointment.owner or "")
-    )
-    assert appointment.ends_at is not None
-    if appointment.expected_at and appointment.expected_at > appointment.ends_at:
-        facts += messages.tell(appointment, "visit_late", at=now)
-        messages.tell_dispatch(appointment, "visit_late_notice", at=now)
+    if heard < expected_at:
+        left = ceil((expected_at - heard) / timedelta(minutes=1))
+        facts += messages.tell(
+            appointment, "visit_under_way", at=now, minutes=left, technician=str(appointment.owner or "")
+        )
+        assert appointment.ends_at is not None
+        if expected_at > appointment.ends_at:
+            facts += messages.tell(appointment, "visit_late", at=now)
+            messages.tell_dispatch(appointment, "visit_late_notice", at=now)
+    else:
+        facts.append(events.said("visit_under_way", state="skipped"))
     cases.record(appointment, *facts, transition="set_off", at=now, by=by)
     return appointment
 
@@ -149,7 +174,7 @@ def report_absent(*, appointment_id: int, notice: str, by: User | None, at: date
         cases.record(appointment, *facts, transition="absent", at=now, by=by)
         promises.promise_arrangement(appointment, at=now)
         promises.tell_ticket(appointment, "absent", at=now)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=now)
     return appointment
 
 
@@ -159,7 +184,11 @@ def keep_record(*, appointment_id: int, by: User | None, values: dict[str, Any])
     appointment = _visit(appointment_id, by)
     if appointment.state not in (*PROMISED, State.UNDER_WAY, State.ON_SITE):
         raise DomainError(_("The record of this visit is closed."))
-    record, _created = VisitRecord.objects.get_or_create(appointment=appointment)
+    record = VisitRecord.objects.filter(appointment=appointment).first() or VisitRecord(
+        appointment=appointment, cycle=appointment.cycle
+    )
+    if record.cycle != appointment.cycle:
+        record.begin_again(appointment.cycle)
     record.fill(values)
     record.save()
     return record
@@ -180,6 +209,7 @@ def finish(*, appointment_id: int, report: str, by: User | None, at: datetime | 
     facts += messages.tell(appointment, "visit_done", at=now, report=appointment.report)
     cases.record(appointment, *facts, transition=("done", "resolved"), at=now, by=by)
     promises.tell_ticket(appointment, "done", at=now, report=appointment.report[:500])
+    _tell_of_pair(appointment, at=now)
     return appointment
 
 
@@ -200,7 +230,8 @@ def fail(*, appointment_id: int, reason: str, note: str, by: User | None, at: da
     cases.record(appointment, *facts, transition="failed", at=now, by=by)
     promises.promise_arrangement(appointment, at=now)
     promises.tell_ticket(appointment, "failed", at=now, note=note[:500], reason=reason)
-    booking.give_back(appointment)
+    _tell_of_pair(appointment, at=now)
+    booking.give_back(appointment, at=now)
     return appointment
 
 
@@ -223,7 +254,7 @@ def _miss(appointment: Appointment, *, at: datetime, by: Any = None) -> None:
     messages.tell_dispatch(appointment, "visit_missed_notice", at=at)
     cases.record(appointment, *facts, transition="missed", at=at, by=by)
     promises.promise_arrangement(appointment, at=at)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=at)
 
 
 # --- what happens by itself ------------------------------------------------------------------------------------------
@@ -245,7 +276,7 @@ def ask_again(timer: Any, now: datetime) -> None:
     if now >= appointment.starts_at:
         facts = [events.said("visit_reminder", state="skipped")]
     else:
-        facts = messages.tell(appointment, "visit_reminder", at=now)
+        facts = messages.tell(appointment, "visit_reminder", at=now, valid_until=appointment.starts_at)
         call_at = min(messages.by_day(now + promises.ANSWER_WITHIN), appointment.starts_at - timedelta(hours=1))
         promises.set_call(appointment, fire_at=max(call_at, now))
     cases.record(appointment, *facts, transition="reminded", at=now)
@@ -273,7 +304,7 @@ def announce(timer: Any, now: datetime) -> None:
     if now >= appointment.starts_at:
         facts = [events.said("visit_notice", state="skipped")]
     else:
-        facts = messages.tell(appointment, "visit_notice", at=now)
+        facts = messages.tell(appointment, "visit_notice", at=now, valid_until=appointment.starts_at)
     cases.record(appointment, *facts, transition="reminded", at=now)
 
 
@@ -319,10 +350,52 @@ def tell_ticket(timer: Any, now: datetime) -> None:
             elif what == "done":
                 tickets.reach_milestone(ticket_id=ticket.pk, milestone="restored", by=None, at=at)
             elif what == "failed":
-                tickets.add_internal_note(ticket_id=ticket.pk, body=args["note"], by=None, at=at)
+                _hand_back(ticket, reason=args["reason"], finding=args["note"], at=at)
+            elif what == "pair":
+                # A second visit for the same matter finds the same pairs in its record: noted once.
+                key = f"pair-{args['appointment']}-{digest(args['pair_from'] + args['pair_to'])}"
+                body = _pair_note(args["pair_from"], args["pair_to"])
+                tickets.add_internal_note(ticket_id=ticket.pk, body=body, by=None, at=at, key=key)
     except DomainError as refusal:
         # The ticket's own rules win: what it has already, or no longer takes, is not forced upon it.
         log.info("%s did not take %r: %s", ticket.number, what, refusal)
+
+
+def _hand_back(ticket: Ticket, *, reason: str, finding: str, at: datetime) -> None:
+    """A fault in the line is for cable maintenance: the dispatcher sends it there, within its limit (FLD-15).
+
+    Where the ticket's state allows no return, and for every other reason, the finding is noted on it.
+    """
+    if reason == FailReason.LINE:
+        try:
+            with transaction.atomic():
+                tickets.return_ticket(ticket_id=ticket.pk, reason=finding, by=None, at=at)
+            return
+        except TransitionRefused as refusal:
+            log.info("%s was not returned: %s", ticket.number, refusal)
+    tickets.add_internal_note(ticket_id=ticket.pk, body=finding, by=None, at=at)
+
+
+def _tell_of_pair(appointment: Appointment, *, at: datetime) -> None:
+    """A swapped pair is told to those who keep the resource record: on the ticket, else on the visit (FLD-14)."""
+    record = VisitRecord.objects.filter(appointment=appointment).first()
+    if record is None or not record.pair_to:
+        return
+    if appointment.for_ticket_id is not None:
+        promises.tell_ticket(appointment, "pair", at=at, pair_from=record.pair_from, pair_to=record.pair_to)
+        return
+    key = f"pair-{appointment.pk}-{digest(record.pair_from + record.pair_to)}"
+    if not Note.objects.filter(external_id=key).exists():
+        body = _pair_note(record.pair_from, record.pair_to)
+        cases.add_note(appointment, body=body, visibility="internal", direction="none", at=at, external_id=key)
+        cases.write(appointment, at=at)
+
+
+def _pair_note(pair_from: str, pair_to: str) -> str:
+    """In the house's language: it is written once, for whoever reads it."""
+    with translation.override(settings.LANGUAGE_CODE):
+        words = {"old": pair_from, "new": pair_to}
+        return str(_("Update the resource record: pair %(old)s → %(new)s, mark %(old)s as bad.") % words)
 
 
 def on_message_accepted(sender: Any, message: Message, case: Case, at: datetime, **_signal: Any) -> None:

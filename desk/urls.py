@@ -3,18 +3,22 @@
 from .views import (
     actions,
     assign,
+    attachments,
     changes,
     customers,
     dispatch,
     find,
     mine,
     new,
+    outages,
     outbox,
     queue,
     settings,
+    skills,
     team,
     ticket,
-)  # fmt: skip
+    working_time,
+)
 
 app_name = "desk"
 urlpatterns = [
@@ -26,9 +30,13 @@ urlpatterns = [
     *customers.urlpatterns,
     *outbox.urlpatterns,
     *settings.urlpatterns,
+    *working_time.urlpatterns,
+    *skills.urlpatterns,
     *mine.urlpatterns,
     *dispatch.urlpatterns,
     *assign.urlpatterns,
+    *outages.urlpatterns,
     *ticket.urlpatterns,
     *actions.urlpatterns,
+    *attachments.urlpatterns,
 ]

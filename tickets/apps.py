@@ -6,7 +6,9 @@ class TicketsConfig(AppConfig):
 
     def ready(self) -> None:
         from notifications.signals import message_accepted
+        from sla.moments import enter
 
-        from . import events, silence  # noqa: F401
+        from . import events, moments, outages, silence  # noqa: F401
 
+        enter(starts=moments.STARTS, stops=moments.STOPS)
         message_accepted.connect(silence.on_message_accepted, dispatch_uid="tickets.silence")

@@ -5,17 +5,39 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('cases', '0002_case_link_version'),
-        ('customers', '0001_initial'),
-        ('staff', '0002_working_time_and_skills'),
+        ("cases", "0002_case_link_version"),
+        ("cases", "0002_few_of_many"),
+        ("cases", "0002_attachment"),
+        ("customers", "0001_initial"),
+        ("staff", "0002_working_time_and_skills"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddConstraint(
-            model_name='case',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind', 'appointment'), _negated=True), ('state__in', ['requested', 'booked', 'confirmed', 'under_way', 'on_site', 'done', 'absent', 'missed', 'failed', 'cancelled']), _connector='OR'), name='case_state_of_appointment'),
+            model_name="case",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "appointment"), _negated=True),
+                    (
+                        "state__in",
+                        [
+                            "requested",
+                            "booked",
+                            "confirmed",
+                            "under_way",
+                            "on_site",
+                            "done",
+                            "absent",
+                            "missed",
+                            "failed",
+                            "cancelled",
+                        ],
+                    ),
+                    _connector="OR",
+                ),
+                name="case_state_of_appointment",
+            ),
         ),
     ]

@@ -27,11 +27,13 @@ from notifications.services import deliver_due
 from sla.models import Timer
 from sla.shipped import load_shipped
 from sla.sweep import sweep
+from staff.qualifying import load_shipped_skills
 from tickets import services
 
 from . import center
 from .backlog import Backlog
 from .people import Known, make_customers, make_staff
+from .rota import plan_work
 from .stories import (
     BY_WEEKDAY,
     CHANNELS,
@@ -79,7 +81,9 @@ def build(*, now: datetime, tickets: int = TICKETS, seed: int = 7) -> Made:
         with clock.simulated(start - timedelta(days=1)):
             load_shipped()
             load_shipped_categories()
+            load_shipped_skills()
         staff = make_staff(chance, now=now)
+        plan_work(staff, now=now)
         customers = make_customers(chance, max(40, int(tickets * 0.62)), now=now)
         categories = {category.code: category for category in Category.objects.all()}
         scene = Scene(chance, Deck(chance), staff, categories, now)

@@ -12,6 +12,7 @@ from cases import triggers
 from cases.models import Case, ExternalReference
 from common.errors import DomainError
 from customers.models import Customer
+from staff import triggers as trail
 from staff.models import User
 
 # The first demo ticket bears a number in a system of this name: the instant the demo was made for.
@@ -63,7 +64,9 @@ def clear() -> None:
             return
         # SQLite checks foreign keys at the end of the transaction (Django makes them deferred): any order will do.
         triggers.remove_delete_trigger()
+        trail.remove_delete_trigger()
         for table in tables:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")  # noqa: S608 - our own table names
             cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
         triggers.install()
+        trail.install()

@@ -10,7 +10,22 @@ import re
 import sys
 from pathlib import Path
 
-from .environment import env_bool, env_choice, env_database, env_list, env_port, env_redis, env_seconds, env_url, secret
+from .environment import (
+    env_bool,
+    env_choice,
+    env_command,
+    env_database,
+    env_gateway,
+    env_gateway_body,
+    env_list,
+    env_number,
+    env_port,
+    env_redis,
+    env_seconds,
+    env_short,
+    env_url,
+    secret,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = Path(os.environ.get("SERVICECENTER_VAR", BASE_DIR / "var"))
@@ -23,6 +38,8 @@ PORT = env_port("PORT", 8000)
 SECRET_KEY = secret("SECRET_KEY", VAR_DIR / "keys" / "secret_key", required=PRODUCTION)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", [])
+# How many proxies of ours stand before web and add to X-Forwarded-For; limits by address need the caller's.
+PROXIES = env_number("PROXIES", 1 if PRODUCTION else 0, least=0)
 # Where customers reach us: what links in messages begin with.
 _HOST = next((host.lstrip(".") for host in ALLOWED_HOSTS if host != "*"), "localhost")
 PUBLIC_URL = env_url("PUBLIC_URL", f"https://{_HOST}" if PRODUCTION else f"http://localhost:{PORT}")
@@ -48,6 +65,7 @@ INSTALLED_APPS = [
     "appointments",
     "desk",
     "dashboards",
+    "portal",
     "servicecenter",
 ]
 
@@ -143,7 +161,19 @@ STATICFILES_DIRS = [GENERATED_DIR] if GENERATED_DIR.is_dir() else []
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    # Files of cases. No address leads there; cases.attachments says what is taken in.
+    "attachments": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": VAR_DIR / "attachments",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
 }
+ATTACHMENT_MAX_BYTES = env_number("ATTACHMENT_MAX_MB", 10) * 1024 * 1024
+ATTACHMENTS_PER_CASE = env_number("ATTACHMENTS_PER_CASE", 20)
+ATTACHMENT_SCANNER = env_command("ATTACHMENT_SCANNER")
 WHITENOISE_MAX_AGE = 31536000 if PRODUCTION else 60
 
 CONTENT_SECURITY_POLICY = {
@@ -184,10 +214,31 @@ EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "service@localhost")
-# Which adapter carries which channel; without a mail server everything is read on /dev/outbox/ instead.
+
+# --- SMS: through SMPP or through a gateway that takes JSON, one of the two -----------------------------------------
+SMS_SENDER = env_short("SMS_SENDER", 20)
+SMS_TIMEOUT = env_seconds("SMS_TIMEOUT", 10.0)
+SMS_HTTP_URL = env_gateway("SMS_HTTP_URL", production=PRODUCTION)
+SMS_HTTP_TOKEN = os.environ.get("SMS_HTTP_TOKEN", "")
+SMS_HTTP_BODY = env_gateway_body("SMS_HTTP_BODY", '{"to": "{to}", "from": "{from}", "text": "{text}"}')
+SMS_HTTP_ID = os.environ.get("SMS_HTTP_ID", "") or "id"
+SMPP_HOST = os.environ.get("SMPP_HOST", "")
+SMPP_PORT = env_port("SMPP_PORT", 2775)
+SMPP_TLS = env_bool("SMPP_TLS", False)
+# More would be cut off in silence: SMPP 3.4 has room for no more.
+SMPP_SYSTEM_ID = env_short("SMPP_SYSTEM_ID", 15)
+SMPP_PASSWORD = env_short("SMPP_PASSWORD", 8, secret=True)
+SMPP_SYSTEM_TYPE = env_short("SMPP_SYSTEM_TYPE", 12)
+if SMPP_HOST and SMS_HTTP_URL:
+    raise SystemExit("SMPP_HOST and SMS_HTTP_URL are both set: choose one way for SMS.")
+if SMPP_HOST and not SMPP_SYSTEM_ID:
+    raise SystemExit("SMPP_SYSTEM_ID is not set; SMPP_HOST needs it.")
+
+# Which adapter carries which channel; without a server or gateway everything is read on /dev/outbox/ instead.
+_SMS = "sms_smpp" if SMPP_HOST else "sms_http" if SMS_HTTP_URL else "none" if PRODUCTION else "development"
 NOTIFICATION_ADAPTERS = {
     "email": "notifications.adapters.smtp" if EMAIL_HOST else "notifications.adapters.development",
-    "sms": "notifications.adapters.none" if PRODUCTION else "notifications.adapters.development",
+    "sms": f"notifications.adapters.{_SMS}",
 }
 
 # --- Celery: only the pump; every promise is a row (architecture.md §4) -------------------------------------------
@@ -245,6 +296,11 @@ LOGGING = {"format": LOG_FORMAT, "level": LOG_LEVEL}
 SERVICE_NAME = {
     "zh-hans": os.environ.get("SERVICE_NAME_ZH", "客户服务中心"),
     "en": os.environ.get("SERVICE_NAME_EN", "Service Center"),
+}
+# When the telephone is answered, as a sentence of its own in each language.
+SERVICE_HOURS = {
+    "zh-hans": os.environ.get("SERVICE_HOURS_ZH", ""),
+    "en": os.environ.get("SERVICE_HOURS_EN", ""),
 }
 SERVICE_PHONE = os.environ.get("SERVICE_PHONE", "")
 if SERVICE_PHONE and not re.fullmatch(r"[\d+ -]{3,20}", SERVICE_PHONE):

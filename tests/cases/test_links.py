@@ -92,7 +92,9 @@ def test_another_secret_makes_other_links(case, settings):
 
 
 @pytest.mark.django_db
-@given(st.text(max_size=60) | st.binary(max_size=40).map(lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("=")))
+@given(
+    st.text(max_size=60) | st.binary(max_size=40).map(lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("="))
+)
 def test_whatever_is_typed_is_refused_calmly(text):
     with pytest.raises(BadLink):
         read_token(text, at=MONDAY)

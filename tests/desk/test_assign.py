@@ -11,6 +11,7 @@ from appointments.models import Appointment, Compensation, Reservation
 from appointments.states import State
 from appointments.windows import Window
 from common import clock
+from notifications import templates
 from notifications.models import Message
 from tests import builders
 from tests.appointments import center
@@ -110,20 +111,24 @@ def test_a_full_window_stays_visible_and_cannot_be_chosen(client, dispatcher, zh
     assert "room for 1" in page
 
 
-def test_the_message_is_shown_before_it_goes_out_and_is_the_one_that_does(client, dispatcher, zhao):
-    visit = book(builders.customer(language="en"), starts_at=WEDNESDAY_TEN)
+@pytest.mark.parametrize(("channel", "to"), [("phone", "138****5678"), ("email", "a***@example.com")])
+def test_the_message_is_shown_before_it_goes_out_and_is_the_one_that_does(client, dispatcher, zhao, channel, to):
+    visit = book(
+        builders.customer(language="en", preferred_channel=channel, email="a.lee@example.com"), starts_at=WEDNESDAY_TEN
+    )
     shown = messages.preview(visit, "visit_moved_by_us", window=Window(TUESDAY_TEN, TUESDAY_TEN + TWO_HOURS), at=MONDAY)
     page = client.get(address(visit, TUESDAY_TEN), headers=EN).text
-    assert "We are sorry: your visit is now Tuesday 3 March, 10:00–12:00 (Beijing time)" in page
-    assert shown.to == "138****5678"
+    assert "Tuesday 3 March, 10:00–12:00 (Beijing time)" in page
+    assert shown.to == to
     assert shown.to in page
     assert "counts as a visit we missed" not in page
     assert post(client, visit, TUESDAY_TEN, technician=zhao.pk).status_code == 302
     sent = Message.objects.get(case=visit, template="visit_moved_by_us")
     hidden = {"code": "••••", "link": "…"}
-    from notifications import templates
-
-    assert templates.render(sent.template, sent.language, {**sent.context, **hidden}) == (shown.subject, shown.body)
+    values = sent.template, sent.language, {**sent.context, **hidden}
+    subject, body = ("", templates.render_sms(*values)) if sent.channel == "sms" else templates.render(*values)
+    assert (subject, body) == (shown.subject, shown.body)
+    assert (shown.channel, shown.to) == (sent.channel, to)
 
 
 def test_neither_code_nor_link_of_the_customer_is_shown(client, dispatcher, zhao):
@@ -131,8 +136,8 @@ def test_neither_code_nor_link_of_the_customer_is_shown(client, dispatcher, zhao
     page = client.get(address(visit, TUESDAY_TEN), headers=EN).text
     then = fresh(visit)
     then.cycle += 1
-    assert f"到访码：{messages.arrival_code(then)}" not in page
-    assert "到访码：••••" in page
+    assert f"{messages.arrival_code(then)}" not in page.split("told-letter")[1]
+    assert "到访码 ••••" in page
     assert "/m/" not in page
 
 
@@ -188,7 +193,9 @@ def test_a_customer_who_was_absent_is_not_told_that_we_are_sorry(client, dispatc
     visit = book(builders.customer(language="en"))
     visits.report_absent(appointment_id=visit.pk, notice="Card left", by=zhao, at=TUESDAY_TEN)
     with clock.simulated(TUESDAY_TEN + timedelta(hours=1)):
-        assert "Your visit was moved to" in client.get(address(visit, WEDNESDAY_TEN), headers=EN).text
+        shown = client.get(address(visit, WEDNESDAY_TEN), headers=EN).text.split("told-letter")[1]
+        assert "Wednesday 4 March" in shown
+        assert "sorry" not in shown
         post(client, visit, WEDNESDAY_TEN, technician=zhao.pk)
     assert Message.objects.filter(case=visit, template="visit_moved").exists()
     assert not Message.objects.filter(case=visit, template="visit_moved_by_us").exists()
