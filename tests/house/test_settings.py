@@ -35,6 +35,7 @@ NONSENSE = {
     "EMAIL_PORT": ["smtp"],
     "SWEEP_SECONDS": ["soon", "0", "-1"],
     "SERVICE_PHONE": ["call us"],
+    "NAVIGATION_URL": ["javascript:alert(1)//{address}", "https://maps.example.com/?q="],
     "PUBLIC_URL": ["service.example.com", "ftp://service.example.com", "https://service.example.com/portal"],
     "SMS_SENDER": ["a name of more than twenty letters", "客服"],
     "SMS_TIMEOUT": ["0", "soon"],
