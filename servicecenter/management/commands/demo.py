@@ -56,7 +56,7 @@ class Command(BaseCommand):
             made = build(now=clock.now(), tickets=tickets, seed=seed)
         seconds = time.monotonic() - began
         self.stdout.write(
-            f"The demo center has {made.tickets} tickets, {made.open} of them open, and {made.visits} visits ({seconds:.0f} s)."
+            X
         )
 
     def _age(self) -> None:
