@@ -58,6 +58,18 @@ class CaseQuerySet(models.QuerySet):  # type: ignore[type-arg]
         return self.select_for_update(no_key=True, of=of).get(pk=pk)
 
 
+class AttachmentQuerySet(models.QuerySet):  # type: ignore[type-arg]
+    def visible_to(self, person: Any) -> Self:
+        """The files of the cases this member of staff may see, internal ones among them."""
+        from .models import Case
+
+        return self.filter(case__in=Case.objects.visible_to(person).values("pk"))
+
+    def visible_to_customer(self, customer: Any) -> Self:
+        """The public files of a customer's own cases."""
+        return self.filter(case__customer=customer, visibility="public")
+
+
 def locks_rows() -> bool:
     """Whether the database knows row locks; SQLite has one writer instead."""
     return bool(connection.features.has_select_for_update)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from math import floor
 from typing import Literal
 
@@ -15,7 +15,7 @@ from django.utils.translation import pgettext
 
 from . import clock
 
-State = Literal["running", "paused", "met", "missed", "none"]
+State = Literal["running", "paused", "met", "missed", "broken", "none"]
 Level = Literal["ok", "soon", "over", "paused", "met", "missed"]
 
 ICONS: dict[Level, str] = {
@@ -80,6 +80,8 @@ def chip(
     if state == "missed":
         words = _("Missed by %(span)s") % {"span": span(over)} if over is not None else _("Missed")
         return _still("missed", words, str(name))
+    if state == "broken":
+        return _still("missed", _("Broken by us"), str(name))
     return None
 
 
@@ -135,6 +137,20 @@ def full_when(value: datetime) -> str:
 def day(value: datetime) -> str:
     """`20 November 2026`."""
     return date_format(timezone.localtime(value), pgettext("date format", "j F Y"))
+
+
+def plain_day(value: date) -> str:
+    """`20 Nov 2026`, of a date that has no time."""
+    return date_format(value, pgettext("date format", "j M Y"))
+
+
+def hours(starts: datetime, ends: datetime) -> str:
+    """`Fri 20 Nov 2026, 08:00–17:00`; with the second day where the span ends on another one."""
+    first, last = timezone.localtime(starts), timezone.localtime(ends)
+    until = date_format(last, "H:i")
+    if last.date() != first.date():
+        until = date_format(last, pgettext("date format", "j M, H:i"))
+    return f"{full_when(starts)}–{until}"
 
 
 def ago(value: datetime, now: datetime | None = None) -> str:

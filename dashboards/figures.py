@@ -87,13 +87,14 @@ def received(start: datetime, end: datetime) -> Q:
 # --- predicates: verdicts of deadlines -------------------------------------------------------------------------------
 
 _kept = Q(state=DeadlineState.STOPPED, stopped_at__lte=F("due_at"))
-verdict_at = Case(When(_kept, then=F("stopped_at")), default=F("due_at"), output_field=DateTimeField())
+_broken = Q(state=DeadlineState.BROKEN)
+verdict_at = Case(When(_kept | _broken, then=F("stopped_at")), default=F("due_at"), output_field=DateTimeField())
 
 
 def is_missed(now: datetime) -> Q:
-    """Stopped too late, or still running past its due instant. What was cancelled promises nothing any more."""
+    """Stopped too late, broken by us, or still running past its due instant; what was cancelled promises nothing."""
     late = Q(state=DeadlineState.STOPPED, stopped_at__gt=F("due_at"))
-    return late | Q(state=DeadlineState.RUNNING, due_at__lt=now)
+    return late | _broken | Q(state=DeadlineState.RUNNING, due_at__lt=now)
 
 
 def came_to_verdict(start: datetime, end: datetime, now: datetime) -> Q:
@@ -102,10 +103,10 @@ def came_to_verdict(start: datetime, end: datetime, now: datetime) -> Q:
     What was stopped late was stopped after it fell due, so `stopped_at >= start` holds for it too; said here, it lets
     the index over (promise, stopped_at) find both.
     """
-    kept = _kept & Q(stopped_at__gte=start, stopped_at__lt=end)
+    at_its_stop = (_kept | _broken) & Q(stopped_at__gte=start, stopped_at__lt=end)
     stopped_late = Q(state=DeadlineState.STOPPED, stopped_at__gte=start, stopped_at__gt=F("due_at"))
     still_late = Q(state=DeadlineState.RUNNING, due_at__lt=now)
-    return kept | (Q(due_at__gte=start, due_at__lt=end) & (stopped_late | still_late))
+    return at_its_stop | (Q(due_at__gte=start, due_at__lt=end) & (stopped_late | still_late))
 
 
 def was_answered(start: datetime, end: datetime) -> Q:

@@ -13,7 +13,7 @@ from cases.states import ClockState
 from common.clockface import WARN, Chip, chip
 from sla.models import Deadline
 from sla.promises import title
-from sla.states import Verdict
+from sla.states import DeadlineState, Verdict
 
 from .scope import Scope
 
@@ -54,6 +54,8 @@ def verdict_chip(deadline: Deadline, now: datetime) -> Chip | None:
     if deadline.verdict(now) == Verdict.MET:
         return chip(state="met", took=deadline.stopped_at - deadline.started_at, now=now, name=name)
     assert deadline.due_at is not None
+    if deadline.state == DeadlineState.BROKEN:
+        return chip(state="broken", now=now, name=name)
     return chip(state="missed", over=deadline.stopped_at - deadline.due_at, now=now, name=name)
 
 

@@ -11,6 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
 View = Callable[..., HttpResponse]
+# What the frame itself needs (search, notices, what is new) is for everybody who sees the frame.
+FRAME = ("desk.open", "settings.parked", "settings.people", "visits.work")
 
 
 def requires(*abilities: str) -> Callable[[View], View]:

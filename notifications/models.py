@@ -14,6 +14,7 @@ class Message(models.Model):
     """One message to one recipient. `key` makes queueing idempotent; the provider's id is kept as proof.
 
     `person` is set for in-app notices to staff; `recipient` (a phone or mail address) for what leaves the house.
+    `secret` holds the values of `context` that must not be readable afterwards, until a provider accepted the message.
     """
 
     class Channel(models.TextChoices):
@@ -40,11 +41,15 @@ class Message(models.Model):
     template = models.CharField(max_length=60)
     language = models.CharField(max_length=10)
     context = models.JSONField(default=dict)
+    secret = EncryptedTextField(blank=True)
+    # An iCalendar file, protected because it names the place; e-mail carries it, SMS cannot.
+    calendar = EncryptedTextField(blank=True)
     key = models.CharField(max_length=120)
     case = models.ForeignKey(Case, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
     try_at = models.DateTimeField()
+    valid_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,19 +11,27 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 
 from cases.models import Case
 from cases.querysets import locks_rows
 from common import clock
+from common.errors import DomainError, InvalidInput
+from customers.lookup import normal_phone
 from customers.models import Customer
 
-from . import signals, templates
+from . import quiet, signals, templates
+from .adapters import TryLater
 from .models import Message
 
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 8
 CLAIM = timedelta(minutes=5)
+# For how long a provider that is busy may put a message off before that counts as failing.
+PATIENCE = timedelta(days=1)
+# What stands where a secret was.
+GONE = "••••••"
 
 
 def notice(person: Any, *, template: str, case: Case, context: dict[str, Any], key: str, at: datetime) -> Message:
@@ -42,14 +51,22 @@ def notice(person: Any, *, template: str, case: Case, context: dict[str, Any], k
     )
 
 
-def address_of(customer: Customer) -> tuple[str, str] | None:
-    """Channel and address for a written message to a customer: what the customer prefers, else what there is."""
+def carried(channel: str) -> bool:
+    """Whether something carries messages of this channel."""
+    return settings.NOTIFICATION_ADAPTERS.get(channel, "none").rpartition(".")[2] != "none"
+
+
+def address_of(customer: Customer, *, channel: str = "") -> tuple[str, str] | None:
+    """Channel and address for a written message to a customer: what the customer prefers, else what there is.
+
+    `channel` ("sms" or "email") allows no other. None when nothing reaches the customer.
+    """
     choices = {"email": customer.email, "sms": customer.phone}
     order = ["email", "sms"] if customer.preferred_channel == Customer.Channel.EMAIL else ["sms", "email"]
-    for channel in order:
-        contact = choices[channel]
-        if contact and settings.NOTIFICATION_ADAPTERS.get(channel, "").rpartition(".")[2] != "none":
-            return channel, contact.value
+    for name in [channel] if channel else order:
+        contact = choices[name]
+        if contact and carried(name):
+            return name, contact.value
     return None
 
 
@@ -60,32 +77,120 @@ def notify(
     key: str,
     at: datetime,
     context: dict[str, Any] | None = None,
+    channel: str = "",
+    calendar: str = "",
+    valid_until: datetime | None = None,
 ) -> Message | None:
     """Queue a message to the case's customer in the customer's language; None when no channel reaches the customer.
 
-    Idempotent by `key`. Delivery starts after commit and is swept up by beat if that is lost.
+    Idempotent by `key`. Delivery starts after commit and is swept up by beat if that is lost. `channel` as in
+    `address_of`, the rest as in `send_to`.
     """
     customer = case.customer
-    reach = address_of(customer) if customer else None
+    reach = address_of(customer, channel=channel) if customer else None
     if customer is None or reach is None:
         return None
+    return _queue(
+        template,
+        reach=reach,
+        language=customer.language,
+        key=key,
+        at=at,
+        context=context,
+        case=case,
+        calendar=calendar,
+        valid_until=valid_until,
+    )
+
+
+def send_to(
+    template: str,
+    *,
+    channel: str,
+    recipient: str,
+    language: str,
+    key: str,
+    at: datetime,
+    context: dict[str, Any] | None = None,
+    case: Case | None = None,
+    calendar: str = "",
+    valid_until: datetime | None = None,
+) -> Message:
+    """Queue a message to a telephone number or mail address that need not be a customer's; return its row.
+
+    Idempotent by `key`. `calendar` is an iCalendar file, which e-mail carries. At `valid_until` a message not yet sent
+    is cancelled. Raises InvalidInput for a `recipient` that is none, DomainError where nothing carries the channel.
+    """
+    if channel not in (Message.Channel.SMS, Message.Channel.EMAIL):
+        raise InvalidInput(_("Choose one of the values offered."), field="channel")
+    if channel == Message.Channel.SMS:
+        recipient = normal_phone(recipient, field="recipient")
+    elif "@" not in recipient:
+        raise InvalidInput(_("This is not a mail address."), field="recipient")
+    if not carried(channel):
+        raise DomainError(_("No messages leave by %(channel)s here.") % {"channel": Message.Channel(channel).label})
+    return _queue(
+        template,
+        reach=(channel, recipient),
+        language=language,
+        key=key,
+        at=at,
+        context=context,
+        case=case,
+        calendar=calendar,
+        valid_until=valid_until,
+    )
+
+
+def _queue(
+    template: str,
+    *,
+    reach: tuple[str, str],
+    language: str,
+    key: str,
+    at: datetime,
+    context: dict[str, Any] | None,
+    case: Case | None,
+    calendar: str,
+    valid_until: datetime | None,
+) -> Message:
     channel, recipient = reach
+    facts = {"number": case.number, **(context or {})} if case else dict(context or {})
+    secret = {name: facts.pop(name) for name in templates.secrets_of(template)}
+    try_at = quiet.next_open(at) if templates.is_quiet(template) else at
     message, created = Message.objects.get_or_create(
         key=key,
         defaults={
             "channel": channel,
             "recipient": recipient,
             "template": template,
-            "language": customer.language,
-            "context": {"number": case.number, **(context or {})},
-            "case_id": case.pk,
-            "try_at": at,
+            "language": language,
+            "context": facts,
+            "secret": json.dumps(secret) if secret else "",
+            "calendar": calendar,
+            "case_id": case.pk if case else None,
+            "valid_until": valid_until,
+            "try_at": try_at,
             "created_at": at,
         },
     )
-    if created:
+    if created and try_at == at:
         transaction.on_commit(lambda: _kick(message.pk), robust=True)
     return message
+
+
+def text_of(message: Message) -> tuple[str, str]:
+    """Subject and text as the recipient reads them; a secret that is gone shows as dots.
+
+    Raises KeyError for a template that is gone or a value that is missing.
+    """
+    facts = {**dict.fromkeys(templates.secrets_of(message.template), GONE), **message.context}
+    facts |= json.loads(message.secret or "{}")
+    with translation.override(message.language):
+        subject, body = templates.render(message.template, message.language, facts)
+        if message.channel == Message.Channel.SMS:
+            body = templates.render_sms(message.template, message.language, facts)
+    return subject, body
 
 
 def _kick(message_id: int) -> None:
@@ -107,7 +212,7 @@ def deliver(message_id: int, *, now: datetime | None = None) -> bool:
             .select_for_update(skip_locked=locks_rows())
             .first()
         )
-        if message is None:
+        if message is None or _pointless(message, now=now) or _held(message, now=now):
             return False
         # The claim: whoever comes next within these minutes leaves the message alone; a killed worker's is retried.
         message.try_at = now + CLAIM
@@ -124,10 +229,29 @@ def deliver(message_id: int, *, now: datetime | None = None) -> bool:
     return True
 
 
+def _pointless(message: Message, *, now: datetime) -> bool:
+    """Cancel what comes too late to be of use, such as a code that has expired."""
+    if message.valid_until is None or now < message.valid_until or message.provider_id:
+        return False
+    message.state, message.secret = Message.State.CANCELLED, ""
+    message.save(update_fields=["state", "secret"])
+    return True
+
+
+def _held(message: Message, *, now: datetime) -> bool:
+    """Put off what quiet hours hold; a retry may fall into them too."""
+    if not templates.is_quiet(message.template) or message.provider_id or quiet.next_open(now) == now:
+        return False
+    message.try_at = quiet.next_open(now)
+    message.save(update_fields=["try_at"])
+    return True
+
+
 def _send(message: Message) -> str:
     adapter = importlib.import_module(settings.NOTIFICATION_ADAPTERS[message.channel])
-    with translation.override(message.language):
-        subject, body = templates.render(message.template, message.language, message.context)
+    if templates.secrets_of(message.template) and not message.secret:
+        raise RuntimeError("what it said was secret and is gone; a new one must be made")
+    subject, body = text_of(message)
     return str(adapter.send(message, subject=subject, body=body))
 
 
@@ -136,9 +260,13 @@ def _failed(message: Message, problem: Exception, *, now: datetime) -> None:
     # Mail servers repeat the address they refuse; it is protected data and `error` is not.
     words = f"{type(problem).__name__}: {problem}"
     message.error = (words.replace(message.recipient, "***") if message.recipient else words)[:2000]
-    message.try_at = now + min(timedelta(seconds=30 * 2**message.attempts), timedelta(hours=1))
+    wait = min(timedelta(seconds=30 * 2**message.attempts), timedelta(hours=1))
+    if isinstance(problem, TryLater) and now < message.created_at + PATIENCE:
+        message.attempts -= 1
+        wait = timedelta(seconds=problem.seconds)
+    message.try_at = now + wait
     message.state = Message.State.FAILED if message.attempts >= MOST_ATTEMPTS else Message.State.QUEUED
-    message.save(update_fields=["error", "try_at", "state", "provider_id", "sent_at"])
+    message.save(update_fields=["error", "try_at", "state", "attempts", "provider_id", "sent_at"])
 
 
 def _accepted(message: Message, *, at: datetime) -> None:
@@ -146,9 +274,16 @@ def _accepted(message: Message, *, at: datetime) -> None:
     with transaction.atomic():
         case = Case.objects.locked(message.case_id) if message.case_id else None
         message.state, message.sent_at, message.error = Message.State.SENT, at, ""
-        message.save(update_fields=["state", "sent_at", "provider_id", "error"])
+        message.secret = message.secret if _read_here(message) else ""
+        message.save(update_fields=["state", "sent_at", "provider_id", "error", "secret"])
         if case is not None:
             signals.message_accepted.send(sender=Message, message=message, case=case, at=at)
+
+
+def _read_here(message: Message) -> bool:
+    """Whether /dev/outbox/ is where the recipient reads it: then a secret must still be there."""
+    development = settings.NOTIFICATION_ADAPTERS[message.channel].endswith(".development")
+    return development and (settings.DEMO or settings.DEBUG)
 
 
 def deliver_due(*, now: datetime | None = None, limit: int = 500) -> int:

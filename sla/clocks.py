@@ -10,14 +10,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
+
+from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
 from cases.models import Case, CaseEvent
 from cases.states import NEVER, ClockState
 from common.bulk import insert_rows, update_rows
+from common.errors import DomainError
 
-from . import escalation, events, policies
+from . import escalation, events, moments, policies
 from .arithmetic import Aim, Calendar, RunningLimit
 from .arithmetic.calendars import REACH
 from .models import CalendarVersion, Deadline, Rule, Timer, read_limit
@@ -26,38 +30,49 @@ from .states import DeadlineState, StepKind, Verdict
 PAUSE_CAP = timedelta(days=5)
 SOON = timedelta(minutes=30)
 RESOLUTION = "resolve"
+FIRST_RESPONSE = "first_response"
 LIVE = (DeadlineState.RUNNING, DeadlineState.PAUSED)
+_JUDGED = (DeadlineState.STOPPED, DeadlineState.BROKEN)
 _ENDED = {"cancelled", "merged"}
+# A case taken up again goes on with the time it has used; a visit booked anew begins with a new agreement.
+_NEW_CYCLE = {"reopened", "rebooked"}
+# What begins in the middle of a case and was owed since its receipt (requirements.md C-05).
+_SINCE_RECEIPT = {"opened", "visit_needed", "given"}
 _FIELDS = [
-    "rule_id", "calendar_version_id", "limits", "started_at", "carried", "pauses", "paused_until", "due_at",
-    "stopped_at", "state", "steps",
+    "rule_id", "calendar_version_id", "limits", "started_at", "carried", "pinned_at", "because", "pauses",
+    "paused_until", "due_at", "stopped_at", "state", "steps",
 ]  # fmt: skip
 
 
 def on_case_changed(
-    sender: Any, case: Case, transitions: tuple[str, ...], at: datetime, by: Any, **_signal: Any
+    sender: Any,
+    case: Case,
+    transitions: tuple[str, ...],
+    at: datetime,
+    by: Any,
+    deadlines: list[Deadline] | None = None,
+    **_signal: Any,
 ) -> None:
     """Start, pause, resume, re-aim, stop and cancel the deadlines of a case that changed."""
-    clocks = Clocks(case, at=at, by=by, fresh="opened" in transitions)
+    if "opened" in transitions:
+        deadlines = []
+    clocks = Clocks(case, at=at, by=by, deadlines=deadlines)
     for transition in transitions:
         clocks.apply(transition)
     clocks.save()
 
 
 class Clocks:
-    """The deadlines of one case during one change."""
+    """The deadlines of one case during one change; they are read unless the caller has all of them."""
 
     tells = True  # people hear of it; of a past that is written afterwards nobody does
 
-    def __init__(self, case: Case, *, at: datetime, by: Any = None, fresh: bool = False) -> None:
+    def __init__(self, case: Case, *, at: datetime, by: Any = None, deadlines: list[Deadline] | None = None) -> None:
         self.case, self.at, self.by = case, at, by
-        self.deadlines: list[Deadline] = (
-            []
-            if fresh
-            else list(
-                Deadline.objects.filter(case_id=case.pk).select_related("rule", "calendar_version").order_by("pk")
-            )
-        )
+        if deadlines is None:
+            found = Deadline.objects.filter(case_id=case.pk)
+            deadlines = list(found.select_related("rule", "calendar_version").order_by("pk"))
+        self.deadlines = deadlines
         self.changed: dict[int, Deadline] = {}
         self.new: list[Deadline] = []
         self._read: policies.Book | None = None
@@ -71,7 +86,7 @@ class Clocks:
         if transition in _ENDED:
             self._close(self.live)
         else:
-            if transition == "reopened":
+            if transition in _NEW_CYCLE:
                 self._end_cycle()
             self._stop(transition)
             self._pause_or_resume()
@@ -94,7 +109,7 @@ class Clocks:
     # --- starting ---------------------------------------------------------------------------------------------------
 
     def _start(self, transition: str) -> None:
-        again = transition == "reopened"
+        again = transition in _NEW_CYCLE
         wanted = {"opened"} if again else {transition}
         rules = [rule for rule in self._rules(transition).values() if rule.starts in wanted]
         present = {(deadline.promise, deadline.cycle) for deadline in self.deadlines}
@@ -105,8 +120,12 @@ class Clocks:
         ]
         if not rules:
             return
-        calendars = self._book().calendars
-        self._enter([self._begin(rule, calendars[rule.calendar], again=again) for rule in rules])
+        begun = []
+        for rule in rules:
+            since = self.at if again else self._since(rule)
+            carried = self._carried(rule.promise) if transition == "reopened" else None
+            begun.append(self._begin(rule, since=since, carried=carried))
+        self._enter(begun)
 
     def _enter(self, begun: list[Deadline]) -> None:
         self.new += begun
@@ -114,12 +133,17 @@ class Clocks:
         if begun:
             cases.add_fact(self.case, events.clocks_started(begun), at=self.at, by=self.by)
 
-    def give(self, promise: str, due: datetime) -> None:
-        """Start a promise that somebody else has dated (an import's target): it is pinned there."""
+    def give(self, promise: str, due: datetime, *, started_at: datetime | None = None) -> None:
+        """Start a promise that somebody else has dated (an import's target, a visit's window): it is pinned there.
+
+        Once a cycle; it counts from `started_at`, by default from the receipt or where the cycle began.
+        """
         rule = self._rules("given").get(promise)
-        if rule is None or rule.starts != "given" or any(d.promise == promise for d in self.deadlines):
+        if rule is None or rule.starts != "given":
             return
-        deadline = self._begin(rule, self._book().calendars[rule.calendar], again=False)
+        if any(d.promise == promise and (d.cycle == self.case.cycle or rule.once) for d in self.deadlines):
+            return
+        deadline = self._begin(rule, since=started_at or self._since(rule))
         # What the explanation shows as limit: the open time up to the target, three years at the most.
         span = min(deadline.calendar.between(deadline.started_at, due), REACH)
         deadline.pinned_at, deadline.limits = due, [str(RunningLimit(span))]
@@ -131,8 +155,8 @@ class Clocks:
             self.changed[deadline.pk] = deadline
 
     def _rules(self, transition: str) -> dict[str, Rule]:
-        if transition not in STARTING:
-            return {}
+        if transition not in moments.STARTS and transition not in _NEW_CYCLE:
+            return {}  # nothing starts here: the policy need not be looked up
         version = self._book().version
         return policies.rules_for(self.case, version) if version else {}
 
@@ -143,22 +167,24 @@ class Clocks:
             self._read = policies.book(self.case.received_at, version_id=opened_under)
         return self._read
 
-    def _begin(self, rule: Rule, calendar: CalendarVersion, *, again: bool) -> Deadline:
-        # A visit that turns out to be needed was needed since the report (requirements.md C-05).
-        since_receipt = rule.starts in ("opened", "visit_needed", "given") and not again
+    def _begin(self, rule: Rule, *, since: datetime, carried: timedelta | None = None) -> Deadline:
         deadline = Deadline(
             case_id=self.case.pk,
             promise=rule.promise,
             cycle=self.case.cycle,
             rule=rule,
-            calendar_version=calendar,
+            calendar_version=self._book().calendars[rule.calendar],
             limits=rule.limits,
-            started_at=self._cycle_began() if since_receipt else self.at,
-            carried=self._carried(rule.promise) if again else None,
+            started_at=since,
+            carried=carried,
             state=DeadlineState.RUNNING,
         )
         aim(deadline)
         return deadline
+
+    def _since(self, rule: Rule) -> datetime:
+        """From when a promise counts that begins now. A visit that turns out to be needed was so since the report."""
+        return self._cycle_began() if rule.starts in _SINCE_RECEIPT else self.at
 
     def _cycle_began(self) -> datetime:
         if self.case.cycle == 1:
@@ -202,11 +228,11 @@ class Clocks:
 
     def _end_cycle(self) -> None:
         """What an earlier cycle still owed: what is owed once stays owed, the rest ends here."""
-        self._close([d for d in self.live if not d.rule.once])
+        self._close([d for d in self.live if d.cycle < self.case.cycle and not d.rule.once])
 
     def _close(self, deadlines: list[Deadline]) -> None:
         """End promises that no longer hold. What was missed already keeps its verdict; the rest becomes void."""
-        missed = [d for d in deadlines if d.due_at is not None and d.due_at < self.at]
+        missed = [d for d in deadlines if self._is_late(d)]
         for deadline in missed:
             stop(deadline, self.at)
             self.touch(deadline)
@@ -214,6 +240,28 @@ class Clocks:
             entries = [(d, d.verdict(self.at)) for d in missed]
             cases.add_fact(self.case, events.clocks_stopped(entries), at=self.at, by=self.by)
         self._cancel([d for d in deadlines if d not in missed])
+
+    def break_promises(self, promises: Iterable[str], why: str) -> list[Deadline]:
+        """Count live promises as missed that we ourselves broke before they were due; return those.
+
+        `why` is one word (`promises.REASONS`). What was missed already is only ended; nobody is warned of either later.
+        """
+        self._end_capped_pauses()
+        wanted = set(promises)
+        concerned = [d for d in self.live if d.promise in wanted]
+        late = [d for d in concerned if self._is_late(d)]
+        self._close(late)
+        broken = [d for d in concerned if d not in late]
+        for deadline in broken:
+            stop(deadline, self.at)
+            deadline.state, deadline.because = DeadlineState.BROKEN, why
+            self.touch(deadline)
+        if broken:
+            cases.add_fact(self.case, events.clocks_broken(broken, why), at=self.at, by=self.by)
+        return broken
+
+    def _is_late(self, deadline: Deadline) -> bool:
+        return deadline.due_at is not None and deadline.due_at < self.at
 
     def _earlier(self, deadline: Deadline) -> bool:
         """Whether a promise that counts as missed turns out to have been kept by something entered only now."""
@@ -277,7 +325,7 @@ class Clocks:
             rule = rules.get(deadline.promise)
             if rule is None:
                 void.append(deadline)
-            elif rule.pk != deadline.rule_id and deadline.pinned_at is None:
+            elif rule.pk != deadline.rule_id and not deadline.is_given:
                 self._follow(deadline, rule, calendars[rule.calendar])
                 moved.append(deadline)
         revived = self._revive(rules, calendars, but=void)
@@ -293,7 +341,7 @@ class Clocks:
             for rule in rules.values()
             if rule.starts == "opened" and rule.promise not in present and not (rule.once and self.case.cycle > 1)
         ]
-        begun = [self._begin(rule, calendars[rule.calendar], again=False) for rule in missing]
+        begun = [self._begin(rule, since=self._since(rule)) for rule in missing]
         for deadline in begun:
             self._share_pauses(deadline)
         self._enter(begun)
@@ -346,7 +394,7 @@ class Clocks:
             and d.cycle == self.case.cycle
             and d.promise in rules
             and d not in but
-            and d.pinned_at is None
+            and not d.is_given
         ]
         for deadline in revived:
             deadline.state, deadline.stopped_at = DeadlineState.RUNNING, None
@@ -356,6 +404,38 @@ class Clocks:
             self._share_pauses(deadline)
             self.touch(deadline)
         return revived
+
+    def defer(self, promise: str, due: datetime | None, why: str) -> Deadline | None:
+        """Put a live promise off to the later instant that the customer chose, or (None) let its own limit count again.
+
+        Returns the deadline where something changed. Raises DomainError where the promise cannot be put off. A choice
+        within the limit puts nothing off.
+        """
+        self._end_capped_pauses()
+        deadline = next((d for d in reversed(self.live) if d.promise == promise), None)
+        if due is None and (deadline is None or not deadline.is_deferred or self._is_late(deadline)):
+            return None
+        if deadline is None:
+            raise DomainError(_("This target is not running (any more)."))
+        if deadline.rule.statutory:
+            raise DomainError(_("A legal limit cannot be put off."))
+        if deadline.is_given:
+            raise DomainError(_("This target was dated from outside and cannot be put off."))
+        if self._is_late(deadline):
+            raise DomainError(_("This target was missed already."))
+        if due is not None and due <= due_if_resumed(deadline, deadline.calendar, self.at):
+            due = None
+        if deadline.pinned_at == due:
+            return None
+        if deadline.state == DeadlineState.PAUSED:
+            resume(deadline, self.at)
+        deadline.pinned_at, deadline.because = due, why if due else ""
+        aim(deadline)
+        if due is None:
+            self._share_pauses(deadline)
+        self.touch(deadline)
+        cases.add_fact(self.case, events.clock_deferred(deadline, why), at=self.at, by=self.by)
+        return deadline
 
     def _share_pauses(self, deadline: Deadline) -> None:
         """Give a promise that begins (again) in the middle of a case the pauses its like have had."""
@@ -415,10 +495,6 @@ class Clocks:
             Timer.objects.filter(pk__in=delete).delete()
 
 
-# Transitions at which a promise may start; others need not look the policy up.
-STARTING = {*policies.STARTS, "reopened"}
-
-
 # --- one deadline --------------------------------------------------------------------------------------------------
 
 
@@ -455,8 +531,10 @@ def _moment(deadline: Deadline, target: Aim, text: str) -> datetime | None:
     """When a step is taken: a part of the limit, the due instant, running time after it, or from the start."""
     if text == "due":
         return deadline.due_at
+    if text.startswith("due-"):
+        return _before_due(deadline, text.removeprefix("due-"))
     if text.endswith("%"):
-        fraction = Fraction(int(text[:-1]), 100)
+        fraction = _percentage(text)
         if deadline.pinned_at:
             whole = deadline.calendar.between(deadline.started_at, deadline.pinned_at)
             return deadline.calendar.add(deadline.started_at, whole * fraction.numerator / fraction.denominator)
@@ -466,6 +544,21 @@ def _moment(deadline: Deadline, target: Aim, text: str) -> datetime | None:
             return None
         return read_limit(text.removeprefix("due+")).due(deadline.calendar, deadline.due_at)
     return target.at_limit(read_limit(text))
+
+
+@lru_cache(maxsize=128)
+def _percentage(text: str) -> Fraction:
+    return Fraction(int(text[:-1]), 100)
+
+
+def _before_due(deadline: Deadline, text: str) -> datetime | None:
+    """Running time before the due instant; nothing where the promise was made later than that."""
+    limit = read_limit(text)
+    assert isinstance(limit, RunningLimit), "policies admit nothing else"
+    if deadline.due_at is None:
+        return None
+    at = deadline.calendar.subtract(deadline.due_at, limit.span)
+    return at if at > deadline.started_at else None
 
 
 def _iso(at: datetime | None) -> str | None:
@@ -577,14 +670,16 @@ def _left_when_paused(deadline: Deadline) -> timedelta:
 
 
 def _show_verdict(case: Case, deadlines: list[Deadline]) -> None:
-    ended = [d for d in deadlines if d.promise == RESOLUTION and d.stopped_at and d.state == DeadlineState.STOPPED]
+    ended = [d for d in deadlines if d.promise == RESOLUTION and d.stopped_at and d.state in _JUDGED]
     if not ended:
         case.clock_state = ClockState.NONE
         return
     last = max(ended, key=lambda deadline: deadline.cycle)
     assert last.stopped_at is not None
     assert last.due_at is not None
-    if last.stopped_at <= last.due_at:
+    if last.verdict(last.stopped_at) == Verdict.MET:
         case.clock_state, case.clock_left = ClockState.MET, last.stopped_at - last.started_at
+    elif last.state == DeadlineState.BROKEN:
+        case.clock_state = ClockState.MISSED
     else:
         case.clock_state, case.clock_left = ClockState.MISSED, last.stopped_at - last.due_at

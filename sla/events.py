@@ -9,8 +9,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from cases.facts import Fact, Names, describes, digest, listed
+from common.clockface import full_when
 
-from .promises import title
+from .promises import reason, title
 from .states import Verdict
 
 
@@ -58,6 +59,18 @@ def clocks_stopped(entries: list[tuple[Any, Verdict]]) -> Fact:
         "clocks_stopped",
         {"clocks": [[d.promise, d.cycle, _iso(d.due_at), _iso(d.stopped_at), str(v)] for d, v in entries]},
     )
+
+
+def clocks_broken(deadlines: Iterable[Any], why: str) -> Fact:
+    return Fact(
+        "clocks_broken",
+        {"why": why, "clocks": [[d.promise, d.cycle, _iso(d.due_at), _iso(d.stopped_at)] for d in deadlines]},
+    )
+
+
+def clock_deferred(deadline: Any, why: str) -> Fact:
+    """Put off to `to`, or (None) back under its own limit."""
+    return Fact("clock_deferred", {"why": why, "to": _iso(deadline.pinned_at), "clocks": [_entry(deadline)]})
 
 
 def clocks_cancelled(deadlines: Iterable[Any]) -> Fact:
@@ -130,6 +143,24 @@ def _stopped(facts: dict[str, Any], names: Names) -> str:
     if missed:
         return _("Target missed: %(names)s") % {"names": _names(missed)}
     return _("Target met: %(names)s") % {"names": _names(met)}
+
+
+@describes("clocks_broken")
+def _broken(facts: dict[str, Any], names: Names) -> str:
+    return _("Target broken by us: %(names)s (%(why)s)") % {
+        "names": _names(facts["clocks"]),
+        "why": reason(facts["why"]),
+    }
+
+
+@describes("clock_deferred")
+def _deferred(facts: dict[str, Any], names: Names) -> str:
+    if facts["to"] is None:
+        return _("No longer put off, the limit counts again: %(names)s") % {"names": _names(facts["clocks"])}
+    return _("Put off to %(time)s at the customer's wish: %(names)s") % {
+        "time": full_when(datetime.fromisoformat(facts["to"])),
+        "names": _names(facts["clocks"]),
+    }
 
 
 @describes("clocks_cancelled")

@@ -115,7 +115,9 @@ class Deadline(models.Model):
     """One promise in one cycle of one case. Everything that decides it is in the row: rule, calendar, instants, pauses.
 
     `pauses` is a list of [from, until or null, reason]; `steps` a list of {name, kind, at, done}: what the deadline
-    will do on its way, and what it has done. Both are recomputed only when the aim moves.
+    will do on its way, and what it has done. Both are recomputed only when the aim moves. `pinned_at` is a due instant
+    that somebody else has set: given from outside, or put off to where the customer wanted it. `because` says, in one
+    word, why it was put off or broken.
     """
 
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="deadlines", db_index=False)
@@ -127,6 +129,7 @@ class Deadline(models.Model):
     started_at = models.DateTimeField()
     carried = models.DurationField(null=True, blank=True)
     pinned_at = models.DateTimeField(null=True, blank=True)
+    because = models.CharField(max_length=40, blank=True, default="", db_default="")
     pauses = models.JSONField(default=list)
     paused_until = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
@@ -169,9 +172,27 @@ class Deadline(models.Model):
         """Open, met, missed or void at `now`, from instants alone."""
         if self.state == DeadlineState.CANCELLED:
             return Verdict.VOID
+        if self.state == DeadlineState.BROKEN:
+            return Verdict.MISSED
         if self.due_at is None:
             return Verdict.OPEN
         return Verdict(verdict(self.due_at, self.stopped_at, now))
+
+    def missed_at(self, now: datetime) -> datetime | None:
+        """When a missed promise was missed: at its due instant, or when we broke it before; None where it is not."""
+        if self.verdict(now) != Verdict.MISSED:
+            return None
+        return self.stopped_at if self.state == DeadlineState.BROKEN else self.due_at
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the due instant came from outside from the first: no limit of ours stands behind it."""
+        return self.rule.starts == "given"
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether the customer chose a later time than our limit (requirements.md C-05)."""
+        return self.pinned_at is not None and not self.is_given
 
     def told_breach(self) -> bool:
         return any(step["kind"] == "breach" and step.get("done") for step in self.steps)

@@ -1,10 +1,16 @@
-"""The names of promises as people read them. A promise brought by an import shows its own name."""
+"""What promises are called, and why they were put off or broken, as people read it.
+
+A room enters its own words in its `apps.py`. A promise brought by an import shows its own name.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 
-TITLES = {
+TITLES: dict[str, Any] = {
     "first_response": _("First reply"),
     "complex_reply": _("Substantive reply"),
     "first_handling": _("First handling"),
@@ -15,8 +21,24 @@ TITLES = {
     "statutory_repair": _("Legal repair limit"),
     "completion_notice": _("Completion notice"),
 }
+REASONS: dict[str, Any] = {
+    "customer_choice": _("the customer chose a later time"),
+    "we_cancelled": _("we cancelled"),
+    "we_moved": _("we asked for another time"),
+}
+
+
+def enter(*, titles: Mapping[str, Any] | None = None, reasons: Mapping[str, Any] | None = None) -> None:
+    """Add a room's names of promises, and its words for putting them off or breaking them (lazy translations)."""
+    TITLES.update(titles or {})
+    REASONS.update(reasons or {})
 
 
 def title(promise: str) -> str:
     """The promise's name in the reader's language."""
     return str(TITLES.get(promise, promise))
+
+
+def reason(why: str) -> str:
+    """Why a promise was put off or broken, in the reader's language."""
+    return str(REASONS.get(why, why))

@@ -103,19 +103,75 @@ def extend_pause(*, case_id: int, until: datetime, reason: str, by: Any, at: dat
 
 
 @transaction.atomic
-def give_due(*, case_id: int, dues: dict[str, datetime], at: datetime, by: Any = None) -> Case:
+def give_due(
+    *,
+    case_id: int,
+    dues: dict[str, datetime],
+    started: dict[str, datetime] | None = None,
+    at: datetime,
+    by: Any = None,
+) -> Case:
     """Start promises whose due instants come from outside (an import's targets), by promise; they are pinned there.
 
-    Only promises that the policy starts as "given" are taken; running it again changes nothing.
+    Only promises that the policy starts as "given" are taken, once in each cycle of the case; running it again changes
+    nothing. Each counts from its instant in `started`, by default from the receipt or the beginning of the cycle.
+    Returns the case as it is now; one that the caller read before is out of date.
     """
     case: Case = Case.objects.locked(case_id)
-    work = clocks.Clocks(case, at=at, by=by)
-    for promise, due in dues.items():
-        work.give(promise, due)
-    if work.new:
-        work.save()
+    if give(case, dues, started=started, at=at, by=by):
         cases.write(case, at=at)
     return case
+
+
+def give(
+    case: Case, dues: dict[str, datetime], *, started: dict[str, datetime] | None = None, at: datetime, by: Any = None
+) -> list[Deadline]:
+    """The same for a caller that holds the case's lock and saves the case afterwards (`cases.services.record`).
+
+    Returns the deadlines that began.
+    """
+    work = clocks.Clocks(case, at=at, by=by)
+    for promise, due in dues.items():
+        work.give(promise, due, started_at=(started or {}).get(promise))
+    begun = list(work.new)
+    work.save()
+    return begun
+
+
+def break_promise(case: Case, promise: str, *, why: str, at: datetime, by: Any = None) -> list[Deadline]:
+    """Count a promise as missed that we broke ourselves before it was due (requirements.md §30, point 22).
+
+    `why` is one word, known to `promises.REASONS`. Nobody is warned of it later. The caller holds the case's lock and
+    saves the case afterwards (`cases.services.record`). Returns what was broken: nothing where the promise has ended,
+    or was missed already; so running it again changes nothing.
+    """
+    work = clocks.Clocks(case, at=at, by=by)
+    broken = work.break_promises([promise], why)
+    work.save()
+    return broken
+
+
+@transaction.atomic
+def defer(
+    *, case_id: int, promise: str, due: datetime | None, reason: str, at: datetime | None = None, by: Any = None
+) -> Deadline | None:
+    """Put a running promise off to an instant that the customer chose (requirements.md C-05); None undoes it.
+
+    `due` is the end of the window chosen; one within the promise's own limit puts nothing off. Afterwards the promise
+    neither pauses nor moves; undone, its own limit counts again, with the time used. `reason` is one word, known to
+    `promises.REASONS`. Locks the case: a caller who holds another case's lock must have taken this one first.
+
+    Returns the deadline where it changed, None where there was nothing to do; running it again changes nothing. Raises
+    DomainError for a legal limit, and for a promise that is not running, missed already or dated from outside.
+    """
+    now = at or clock.now()
+    case: Case = Case.objects.locked(case_id)
+    work = clocks.Clocks(case, at=now, by=by)
+    deadline = work.defer(promise, due, reason)
+    if deadline is not None:
+        work.save()
+        cases.write(case, at=now)
+    return deadline
 
 
 def retarget(case_id: int, *, at: datetime, by: Any = None) -> list[Deadline]:

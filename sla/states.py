@@ -11,6 +11,7 @@ class DeadlineState(models.TextChoices):
     PAUSED = "paused", _("Paused")
     STOPPED = "stopped", _("Stopped")
     CANCELLED = "cancelled", _("Cancelled")
+    BROKEN = "broken", _("Broken by us")
 
 
 class Verdict(models.TextChoices):

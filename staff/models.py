@@ -1,4 +1,4 @@
-"""By whom: users with one role each, and their teams."""
+"""By whom: users with one role each, their teams, their working time and what they can do."""
 
 from __future__ import annotations
 
@@ -106,3 +106,14 @@ class User(AbstractBaseUser):
         if words[0][0].isascii():
             return "".join(word[0] for word in words[:2]).upper()
         return words[0][0]
+
+
+# The stories of their own; here so that every model of the room has one address.
+from .records import StaffRecord  # noqa: E402
+from .skills import Certificate, CertificateKind, Skill, UserSkill  # noqa: E402
+from .working import Duty, Leave, Shift  # noqa: E402
+
+__all__ = [
+    "Certificate", "CertificateKind", "Duty", "Leave", "Presence", "Shift", "Skill", "StaffRecord", "Team", "User",
+    "UserManager", "UserSkill",
+]  # fmt: skip

@@ -18,11 +18,13 @@ class Role(models.TextChoices):
     HEAD = "head", _("Head")
     AUDITOR = "auditor", _("Auditor")
     ADMINISTRATOR = "administrator", _("Administrator")
+    TECHNICIAN = "technician", _("Field technician")
 
 
-_A, _S, _D, _L, _V, _H, _U, _M = Role
+_A, _S, _D, _L, _V, _H, _U, _M, _T = Role
 WORKERS = {_A, _S, _D, _L, _V, _H}
 LEADERS = {_L, _V, _H}
+PLANNERS = {_D, _L, _V, _H}
 
 TABLE: dict[str, set[Role]] = {
     # the desk
@@ -42,6 +44,13 @@ TABLE: dict[str, set[Role]] = {
     "tickets.reclassify": WORKERS,
     "tickets.cancel": WORKERS,
     "tickets.pause_beyond_cap": LEADERS,
+    # visits: the field technician sees and works their own, the desk books, the dispatcher and the leaders arrange
+    "visits.work": {_T},
+    "appointments.book": WORKERS,
+    "appointments.see": WORKERS | {_U},
+    "appointments.override": LEADERS,
+    "dispatch.open": PLANNERS | {_U},
+    "dispatch.change": PLANNERS,
     "outages.change": {_V, _H},
     # boards and settings
     "boards.open": LEADERS | {_D, _U},
@@ -50,6 +59,10 @@ TABLE: dict[str, set[Role]] = {
     "settings.policies": {_V, _H, _M, _U},
     "settings.people": {_M, _U},
     "settings.change_people": {_M},
+    "settings.working_time": PLANNERS | {_M, _U},
+    "settings.change_working_time": PLANNERS | {_M},
+    "settings.skills": PLANNERS | {_M, _U},
+    "settings.change_skills": {_V, _H, _M},
     "settings.parked": {_V, _H, _M, _U},
     "settings.retry_parked": {_V, _H, _M},
     "outbox.read": {_V, _H, _U, _M},

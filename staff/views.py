@@ -16,6 +16,7 @@ from common.navigation import way_back
 from common.views import remember_language
 
 from .forms import PreferencesForm, PresenceForm, SignInForm
+from .landing import landing
 from .permissions import Role
 
 
@@ -26,6 +27,10 @@ class SignIn(LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(demo_roles=Role if settings.DEMO else [], **kwargs)
+
+    def get_default_redirect_url(self) -> str:
+        user: Any = self.request.user
+        return landing(user)
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=422)

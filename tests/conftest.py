@@ -63,16 +63,18 @@ def generated_files() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _flush_past_the_timeline() -> Iterator[None]:
-    """On SQLite the flush after a transactional test is a DELETE, which the timeline's trigger refuses; post_migrate,
-    sent by the flush itself, puts the trigger back."""
+    """On SQLite the flush after a transactional test is a DELETE, which the append-only triggers refuse; post_migrate,
+    sent by the flush itself, puts them back."""
     from django.test import TransactionTestCase
 
-    from cases.triggers import remove_delete_trigger
+    from cases import triggers as timeline
+    from staff import triggers as trail
 
     flush = TransactionTestCase._fixture_teardown
 
     def remove_and_flush(case: TransactionTestCase) -> None:
-        remove_delete_trigger()
+        timeline.remove_delete_trigger()
+        trail.remove_delete_trigger()
         flush(case)
 
     TransactionTestCase._fixture_teardown = remove_and_flush
@@ -86,6 +88,17 @@ def _empty_cache() -> Iterator[None]:
     from django.core.cache import cache
 
     cache.clear()
+
+
+@pytest.fixture
+def attachments_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test's own for the files of cases."""
+    from cases.attachments import storage
+
+    folder = tmp_path / "attachments"
+    for name in ("base_location", "location"):
+        monkeypatch.setitem(storage().__dict__, name, str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

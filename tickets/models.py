@@ -61,6 +61,7 @@ class Ticket(Case):
     PREFIX = "T"
     STATES = State
     TYPES = Type
+    FEW = {State.PENDING: "owner", State.IN_REVIEW: "team"}
 
     description = models.TextField(blank=True)
     # Where it is, of the customer's addresses: few tickets have several to choose from, so the index is partial.

@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from cases import attachments
 from cases import services as cases
+from cases.attachments import Received
 from cases.links import Purpose, link_address
 from cases.models import Category, Note
 from cases.querysets import locks_rows
 from cases.states import SPOKEN_CHANNELS, Channel, Severity, Urgency
 from common import clock
+from common.bulk import reserve_key
 from common.errors import DomainError, InvalidInput, NotAllowed, StaleVersion
 from common.transitions import run
 from customers.models import Address, Customer, Region
@@ -68,7 +72,7 @@ def _sent_before(ticket: Ticket, key: str, body: str) -> bool:
 
 
 def _choice(value: str, choices: Any, field: str) -> str:
-    if value not in choices.values:
+    if value not in choices:
         raise InvalidInput(_("Choose one of the values offered."), field=field)
     return value
 
@@ -151,7 +155,8 @@ def open_ticket(
         imported=imported,
     )
     ticket.priority = ticket.rank()
-    ticket.save_changes()
+    # Written once, at the end, with what its clocks and its timeline make of it.
+    reserve_key(ticket)
     transitions = ["opened"]
     facts = [walk.imported(events.opened(ticket)) if imported else events.opened(ticket)]
     if ticket.needs_visit:
@@ -308,10 +313,12 @@ def reply_to_customer(
     at: datetime | None = None,
     key: str = "",
     version: int | None = None,
+    files: Sequence[Received] = (),
 ) -> Ticket:
     """Send a public reply, and in the same breath wait for the customer (`then="wait"`) or resolve (`then="resolve"`).
 
-    Counts as first reply. `key` (of the form) makes a double click one reply.
+    Counts as first reply. `key` (of the form) makes a double click one reply. `files` are kept with the reply for the
+    customer to see; the message that leaves does not carry them.
     """
     now = at or clock.now()
     ticket = _locked(ticket_id, by, "tickets.work")
@@ -328,6 +335,7 @@ def reply_to_customer(
         by=by,
         external_id=f"form-{key}" if key else "",
     )
+    attachments.attach_all(ticket, files, note=note, by=by, at=now)
     _answered(ticket)
     message = notify("ticket_reply", case=ticket, key=f"note-{note.pk}", at=now, context={"text": body})
     facts = [events.notice("queued" if message else "no_channel", template="ticket_reply")]
@@ -352,15 +360,22 @@ def _answered(ticket: Ticket) -> None:
 
 @transaction.atomic
 def add_internal_note(
-    *, ticket_id: int, body: str, by: User | None, at: datetime | None = None, key: str = ""
+    *,
+    ticket_id: int,
+    body: str,
+    by: User | None,
+    at: datetime | None = None,
+    key: str = "",
+    files: Sequence[Received] = (),
 ) -> Ticket:
-    """Add a note that only staff see; it answers nobody and stops no clock."""
+    """Add a note, with files or without, that only staff see; it answers nobody and stops no clock."""
     now = at or clock.now()
     ticket = _locked(ticket_id, by, "tickets.work")
     body = _text(body, "body", _("Write the note first."))
     if _sent_before(ticket, key, body):
         return ticket
-    _internal(ticket, body, at=now, by=by, key=key)
+    note = _internal(ticket, body, at=now, by=by, key=key)
+    attachments.attach_all(ticket, files, note=note, by=by, at=now)
     cases.record(ticket, transition="noted", at=now, by=by)
     return ticket
 
@@ -439,8 +454,9 @@ def customer_wrote(
     by: Customer | User | None = None,
     at: datetime | None = None,
     external_id: str = "",
+    files: Sequence[Received] = (),
 ) -> Ticket:
-    """Enter what the customer said. Resumes a ticket that waited for it; idempotent by `external_id`."""
+    """Enter what the customer said and sent. Resumes a ticket that waited for it; idempotent by `external_id`."""
     now = at or clock.now()
     ticket: Ticket = Ticket.objects.locked(ticket_id)
     if isinstance(by, User):
@@ -451,7 +467,8 @@ def customer_wrote(
     body = _text(body, "body", _("Write what the customer said."))
     if external_id and Note.objects.filter(external_id=external_id).exists():
         return ticket
-    _said(ticket, body, channel=_choice(channel, Channel, "channel"), at=now, by=by, external_id=external_id)
+    note = _said(ticket, body, channel=_choice(channel, Channel, "channel"), at=now, by=by, external_id=external_id)
+    attachments.attach_all(ticket, files, note=note, by=by, at=now)
     transitions = ["customer_wrote"]
     facts = []
     if ticket.state == State.PENDING:
@@ -462,9 +479,9 @@ def customer_wrote(
     return ticket
 
 
-def _said(ticket: Ticket, body: str, *, channel: str, at: datetime, by: Any, external_id: str = "") -> None:
+def _said(ticket: Ticket, body: str, *, channel: str, at: datetime, by: Any, external_id: str = "") -> Note:
     """The customer's words, which wait for an answer from now on."""
-    cases.add_note(
+    note = cases.add_note(
         ticket,
         body=body,
         visibility=Note.Visibility.PUBLIC,
@@ -475,6 +492,7 @@ def _said(ticket: Ticket, body: str, *, channel: str, at: datetime, by: Any, ext
         external_id=external_id,
     )
     ticket.unanswered += 1
+    return note
 
 
 # --- waiting -------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from cases.models import Case, CaseEvent
 from cases.querysets import OPEN
 from cases.states import ClockState
 from common import clock
-from desk.doors import requires
+from desk.doors import FRAME, requires
 from notifications import notices
 from notifications.models import Message
 from sla.promises import title
@@ -39,7 +39,7 @@ MOST_EVENTS = 500
 MOST_CASES = 200
 
 
-@requires("desk.open", "settings.parked", "settings.people")
+@requires(*FRAME)
 @require_GET
 def changes(request: HttpRequest) -> HttpResponse:
     """What changed since the cursor among what concerns this person; 304 while that is what the page has already."""
@@ -136,7 +136,7 @@ def _lines(found: Any) -> list[Line]:
     ]
 
 
-@requires("desk.open", "settings.parked", "settings.people")
+@requires(*FRAME)
 @require_GET
 @vary_on_headers("HX-Request")
 def notice_list(request: HttpRequest) -> HttpResponse:
@@ -150,7 +150,7 @@ def notice_list(request: HttpRequest) -> HttpResponse:
     return render(request, "desk/notices.html", context)
 
 
-@requires("desk.open", "settings.parked", "settings.people")
+@requires(*FRAME)
 @require_POST
 def notice_open(request: HttpRequest, pk: int) -> HttpResponse:
     """Read one notice: go to what it is about."""
@@ -161,7 +161,7 @@ def notice_open(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(reverse("desk:case", args=[message.case.number]))
 
 
-@requires("desk.open", "settings.parked", "settings.people")
+@requires(*FRAME)
 @require_POST
 def notices_read(request: HttpRequest) -> HttpResponse:
     """Read all."""

@@ -18,7 +18,7 @@ from cases.numbers import key_of
 from common import navigation
 from customers.models import Customer
 from customers.services import find_customers
-from desk.doors import requires
+from desk.doors import FRAME, requires
 
 MOST = 8
 
@@ -40,7 +40,7 @@ class Group:
     hits: list[Hit]
 
 
-@requires("desk.open", "settings.parked", "settings.people")
+@requires(*FRAME)
 @require_GET
 @vary_on_headers("HX-Request")
 def find(request: HttpRequest) -> HttpResponse:

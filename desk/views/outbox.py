@@ -12,14 +12,13 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
-from django.utils import translation
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
 from cases.numbers import key_of
 from customers import masking
-from notifications import templates
 from notifications.models import Message
+from notifications.services import text_of
 
 PAGE = 30
 TONES = {Message.State.FAILED: "over", Message.State.SENT: "ok"}
@@ -59,11 +58,10 @@ def outbox(request: HttpRequest) -> HttpResponse:
 
 
 def _letter(message: Message) -> Letter:
-    with translation.override(message.language):
-        try:
-            subject, body = templates.render(message.template, message.language, message.context)
-        except KeyError as problem:  # shown here instead of sent
-            subject, body = message.template, f"KeyError: {problem}"
+    try:
+        subject, body = text_of(message)
+    except KeyError as problem:  # shown here instead of sent
+        subject, body = message.template, f"KeyError: {problem}"
     mask = masking.email if message.channel == Message.Channel.EMAIL else masking.phone
     return Letter(message, subject, body, mask(message.recipient), TONES.get(Message.State(message.state), ""))
 

@@ -11,19 +11,19 @@ from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
 from common import clock
-from common.navigation import address
-from desk.doors import requires
+from desk.doors import FRAME, requires
 from desk.lists import Listing
 from desk.presenters import list_view
+from staff.landing import landing
 
 
-@requires("desk.open", "settings.people")
+@requires(*FRAME)
 @require_GET
 @vary_on_headers("HX-Request")
 def queue(request: HttpRequest) -> HttpResponse:
     person: Any = request.user
     if not person.may("desk.open"):
-        return redirect(address("desk:people") or "/")
+        return redirect(landing(person))
     return show_list(request, Listing.asked(request.GET), "desk/queue.html")
 
 

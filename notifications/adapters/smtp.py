@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from email.mime.text import MIMEText
 from email.utils import make_msgid
 
 from django.conf import settings
@@ -14,7 +16,7 @@ def send(message: Message, *, subject: str, body: str) -> str:
     """Hand the mail to the server; return its Message-ID. Raises what smtplib raises."""
     domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip(">") or "localhost"
     message_id = make_msgid(idstring=str(message.pk), domain=domain)
-    EmailMessage(
+    mail = EmailMessage(
         subject=subject,
         body=body,
         to=[message.recipient],
@@ -24,5 +26,17 @@ def send(message: Message, *, subject: str, body: str) -> str:
             "X-Auto-Response-Suppress": "All",
             "Precedence": "bulk",
         },
-    ).send()
+    )
+    if message.calendar:
+        mail.attach(_calendar_file(message.calendar))
+    mail.send()
     return message_id
+
+
+def _calendar_file(calendar: str) -> MIMEText:
+    """The appointment as a file that calendars take; the method in its header must be the one it says itself."""
+    method = re.search(r"^METHOD:(\w+)\s*$", calendar, flags=re.M)
+    part = MIMEText(calendar, "calendar", "utf-8")
+    part.set_param("method", method[1] if method else "PUBLISH")
+    part.add_header("Content-Disposition", "attachment", filename="appointment.ics")
+    return part

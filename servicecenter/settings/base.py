@@ -13,12 +13,16 @@ from pathlib import Path
 from .environment import (
     env_bool,
     env_choice,
+    env_command,
     env_database,
+    env_gateway,
+    env_gateway_body,
     env_list,
     env_number,
     env_port,
     env_redis,
     env_seconds,
+    env_short,
     env_url,
     secret,
 )
@@ -58,6 +62,7 @@ INSTALLED_APPS = [
     "notifications",
     "sla",
     "tickets",
+    "appointments",
     "desk",
     "dashboards",
     "portal",
@@ -156,7 +161,19 @@ STATICFILES_DIRS = [GENERATED_DIR] if GENERATED_DIR.is_dir() else []
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    # Files of cases. No address leads there; cases.attachments says what is taken in.
+    "attachments": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": VAR_DIR / "attachments",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
 }
+ATTACHMENT_MAX_BYTES = env_number("ATTACHMENT_MAX_MB", 10) * 1024 * 1024
+ATTACHMENTS_PER_CASE = env_number("ATTACHMENTS_PER_CASE", 20)
+ATTACHMENT_SCANNER = env_command("ATTACHMENT_SCANNER")
 WHITENOISE_MAX_AGE = 31536000 if PRODUCTION else 60
 
 CONTENT_SECURITY_POLICY = {
@@ -197,10 +214,31 @@ EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "service@localhost")
-# Which adapter carries which channel; without a mail server everything is read on /dev/outbox/ instead.
+
+# --- SMS: through SMPP or through a gateway that takes JSON, one of the two -----------------------------------------
+SMS_SENDER = env_short("SMS_SENDER", 20)
+SMS_TIMEOUT = env_seconds("SMS_TIMEOUT", 10.0)
+SMS_HTTP_URL = env_gateway("SMS_HTTP_URL", production=PRODUCTION)
+SMS_HTTP_TOKEN = os.environ.get("SMS_HTTP_TOKEN", "")
+SMS_HTTP_BODY = env_gateway_body("SMS_HTTP_BODY", '{"to": "{to}", "from": "{from}", "text": "{text}"}')
+SMS_HTTP_ID = os.environ.get("SMS_HTTP_ID", "") or "id"
+SMPP_HOST = os.environ.get("SMPP_HOST", "")
+SMPP_PORT = env_port("SMPP_PORT", 2775)
+SMPP_TLS = env_bool("SMPP_TLS", False)
+# More would be cut off in silence: SMPP 3.4 has room for no more.
+SMPP_SYSTEM_ID = env_short("SMPP_SYSTEM_ID", 15)
+SMPP_PASSWORD = env_short("SMPP_PASSWORD", 8, secret=True)
+SMPP_SYSTEM_TYPE = env_short("SMPP_SYSTEM_TYPE", 12)
+if SMPP_HOST and SMS_HTTP_URL:
+    raise SystemExit("SMPP_HOST and SMS_HTTP_URL are both set: choose one way for SMS.")
+if SMPP_HOST and not SMPP_SYSTEM_ID:
+    raise SystemExit("SMPP_SYSTEM_ID is not set; SMPP_HOST needs it.")
+
+# Which adapter carries which channel; without a server or gateway everything is read on /dev/outbox/ instead.
+_SMS = "sms_smpp" if SMPP_HOST else "sms_http" if SMS_HTTP_URL else "none" if PRODUCTION else "development"
 NOTIFICATION_ADAPTERS = {
     "email": "notifications.adapters.smtp" if EMAIL_HOST else "notifications.adapters.development",
-    "sms": "notifications.adapters.none" if PRODUCTION else "notifications.adapters.development",
+    "sms": f"notifications.adapters.{_SMS}",
 }
 
 # --- Celery: only the pump; every promise is a row (architecture.md §4) -------------------------------------------
@@ -244,7 +282,7 @@ else:
 
 SWEEP_SECONDS = env_seconds("SWEEP_SECONDS", 2.0)
 # On SQLite one writer holds the whole database: smaller batches and a breath between them (architecture.md §4).
-SWEEP_BATCH = 80 if EMBEDDED else 200
+SWEEP_BATCH = 100 if EMBEDDED else 200
 SWEEP_BREATH_SECONDS = 0.12 if EMBEDDED else 0.0
 
 # /metrics asks for this bearer token; production without one answers 404 there.
@@ -267,4 +305,8 @@ SERVICE_HOURS = {
 SERVICE_PHONE = os.environ.get("SERVICE_PHONE", "")
 if SERVICE_PHONE and not re.fullmatch(r"[\d+ -]{3,20}", SERVICE_PHONE):
     raise SystemExit(f"SERVICE_PHONE={SERVICE_PHONE!r} is not a telephone number.")
+# How a technician's phone opens the way to a customer: the phone's own map app, or a map on the web.
+NAVIGATION_URL = os.environ.get("NAVIGATION_URL", "")
+if NAVIGATION_URL and not re.fullmatch(r"(https://|geo:)[^\s\"'<>]*\{address\}[^\s\"'<>]*", NAVIGATION_URL):
+    raise SystemExit(f"NAVIGATION_URL={NAVIGATION_URL!r} is no https: or geo: address with {{address}} in it.")
 SILENCED_SYSTEM_CHECKS: list[str] = []

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import secrets
+import shlex
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -110,6 +113,66 @@ def env_redis(name: str) -> str:
     if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
         raise refuse(name, "write redis://host:6379/0 (or rediss:// for TLS, unix:///path for a socket).")
     return url
+
+
+def env_command(name: str) -> list[str]:
+    """A program with its arguments, as a shell would read them; it must be there. Empty when none is set."""
+    try:
+        words = shlex.split(os.environ.get(name, ""))
+    except ValueError as problem:
+        raise refuse(name, f"{problem}.") from None
+    if words and shutil.which(words[0]) is None:
+        raise refuse(name, "there is no such program.")
+    return words
+
+
+def env_short(name: str, most: int, *, secret: bool = False) -> str:
+    """A value of at most `most` printable ASCII characters; a secret is not repeated in the refusal."""
+    text = os.environ.get(name, "")
+    if len(text) > most or not text.isascii() or (text and not text.isprintable()):
+        why = f"at most {most} ASCII characters."
+        raise SystemExit(f"{name}: {why}") if secret else refuse(name, why)
+    return text
+
+
+HOLES = {"to", "from", "text", "key"}
+
+
+def env_gateway(name: str, *, production: bool) -> str:
+    """The address of an SMS gateway; `{to}`, `{from}` and `{key}` may stand in its path. Empty when there is none."""
+    url = os.environ.get(name, "").strip()
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    try:
+        parts.port  # noqa: B018 - asking is what checks it
+    except ValueError:
+        raise refuse(name, "a port is a number from 1 to 65535.") from None
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        raise refuse(name, "write https://host/path.")
+    if production and parts.scheme == "http" and not here:
+        raise refuse(name, "production speaks https to the gateway: texts and the token must not be readable.")
+    if "@" in parts.netloc or "{" in parts.netloc:
+        raise refuse(name, "the host is written out, and the token belongs into SMS_HTTP_TOKEN.")
+    if not set(re.findall(r"\{(.*?)\}", url)) <= HOLES - {"text"}:
+        raise refuse(name, "only {to}, {from} and {key} can be filled in; the text belongs into SMS_HTTP_BODY.")
+    return url
+
+
+def env_gateway_body(name: str, default: str) -> str:
+    """A JSON object whose texts hold `{to}` and `{text}`, and may hold `{from}` and `{key}`."""
+    text = os.environ.get(name, "").strip() or default
+    try:
+        good = isinstance(json.loads(text), dict)
+    except ValueError:
+        good = False
+    holes = set(re.findall(r"\{(\w+)\}", text))
+    if not good or not {"to", "text"} <= holes <= HOLES:
+        raise refuse(
+            name, 'write a JSON object such as {"to": "{to}", "text": "{text}"}; {from} and {key} can be filled in too.'
+        )
+    return text
 
 
 def secret(name: str, path: Path, *, kind: str = "text", required: bool = False) -> str:

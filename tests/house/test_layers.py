@@ -5,6 +5,7 @@ from django.apps import apps
 ROOMS = [
     {"servicecenter"},
     {"portal", "desk", "dashboards"},
+    {"appointments"},
     {"tickets"},
     {"sla"},
     {"notifications"},

@@ -14,6 +14,7 @@ ROOMS = (
     "notifications",
     "sla",
     "tickets",
+    "appointments",
     "desk",
     "dashboards",
     "portal",

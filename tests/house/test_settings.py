@@ -36,7 +36,28 @@ NONSENSE = {
     "SWEEP_SECONDS": ["soon", "0", "-1"],
     "SERVICE_PHONE": ["call us"],
     "PROXIES": ["-1", "many"],
+    "NAVIGATION_URL": ["javascript:alert(1)//{address}", "https://maps.example.com/?q="],
     "PUBLIC_URL": ["service.example.com", "ftp://service.example.com", "https://service.example.com/portal"],
+    "ATTACHMENT_MAX_MB": ["0", "ten"],
+    "ATTACHMENTS_PER_CASE": ["-1"],
+    "ATTACHMENT_SCANNER": ["no-such-scanner --quiet", "'unclosed"],
+    "SMS_SENDER": ["a name of more than twenty letters", "客服"],
+    "SMS_TIMEOUT": ["0", "soon"],
+    "SMS_HTTP_URL": [
+        "gateway.example/send",
+        "ftp://gateway.example",
+        "https://",
+        "https://user:pass@gateway.example/",
+        "https://gateway.example:port/",
+        "https://{to}.example/",
+        "https://gateway.example/{text}",
+        "https://gateway.example/{number}",
+    ],
+    "SMS_HTTP_BODY": ["{to}", "[]", '{"text": "{text}"}', '{"to": "{to}", "text": "{text}", "x": "{y}"}'],
+    "SMPP_PORT": ["smpp"],
+    "SMPP_TLS": ["maybe"],
+    "SMPP_SYSTEM_ID": ["more than fifteen letters"],
+    "SMPP_PASSWORD": ["ninechars"],
     "FIELD_KEYS": ["secret", "k1:short", "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=,k2:"],
     "INDEX_KEY": ["short", "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="],
 }
@@ -49,6 +70,50 @@ def test_nonsense_is_refused_in_one_line_that_names_it(tmp_path, name, value):
     lines = [line for line in ended.stderr.splitlines() if not line.startswith("Made new encryption keys")]
     assert len(lines) == 1, ended.stderr
     assert name in lines[0]
+
+
+SMPP = {"SMPP_HOST": "smsc.example", "SMPP_SYSTEM_ID": "center"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"SMPP_HOST": "smsc.example"}, "SMPP_SYSTEM_ID is not set"),
+        (SMPP | {"SMS_HTTP_URL": "https://gateway.example/"}, "choose one way"),
+        (SMPP | {"SMPP_PASSWORD": "ninechars"}, "SMPP_PASSWORD: at most 8"),
+    ],
+)
+def test_half_an_sms_gateway_or_two_of_them_stop_the_start(tmp_path, given, words):
+    ended = start(tmp_path, "scripts/preflight.py", "--no-port", **given)
+    assert ended.returncode != 0
+    assert words in ended.stderr
+    assert "ninechars" not in ended.stderr
+
+
+SHOW = "from django.conf import settings; print(settings.NOTIFICATION_ADAPTERS['sms'].rpartition('.')[2])"
+
+
+@pytest.mark.parametrize(
+    ("given", "adapter"),
+    [
+        ({}, "development"),
+        ({"PRODUCTION": "1"}, "none"),
+        ({"PRODUCTION": "1", **SMPP}, "sms_smpp"),
+        ({"PRODUCTION": "1", "SMS_HTTP_URL": "https://gateway.example/{to}"}, "sms_http"),
+        ({"PRODUCTION": "1", "SMS_HTTP_URL": "http://127.0.0.1:9000/"}, "sms_http"),
+        ({"PRODUCTION": "1", "SMS_HTTP_URL": "http://gateway.example/"}, None),
+    ],
+)
+def test_sms_goes_where_a_gateway_is_set_and_never_in_the_open(tmp_path, given, adapter):
+    keys = {"SECRET_KEY": "x" * 60, "FIELD_KEYS": "k:" + "A" * 43 + "=", "INDEX_KEY": "A" * 43 + "="}
+    ended = start(
+        tmp_path, "-c", SHOW, DJANGO_SETTINGS_MODULE="servicecenter.settings.base", ALLOWED_HOSTS="x", **keys, **given
+    )
+    if adapter is None:
+        assert "SMS_HTTP_URL" in ended.stderr
+        assert "https" in ended.stderr
+    else:
+        assert ended.stdout.split() == [adapter], ended.stderr
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "FIELD_KEYS", "INDEX_KEY"])

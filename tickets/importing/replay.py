@@ -221,7 +221,7 @@ def _line(reference: ExternalReference, deadline: Deadline, until: datetime) -> 
         due=deadline.due_at,
         stopped=deadline.stopped_at,
         # A breach is dated by its deadline, whenever it was noticed.
-        missed_at=deadline.due_at if verdict == Verdict.MISSED else None,
+        missed_at=deadline.missed_at(until),
         pauses=len(spans),
         paused=sum(spans, timedelta()),
         verdict=str(verdict),

@@ -1,0 +1,217 @@
+"""Who could come, and when: shifts, skills, certificates and areas, minus reservations and travel (architecture.md §6).
+
+`Grid` reads everything once, whatever the number of days and technicians, and then answers from memory. It promises
+nothing: the reservation's constraint does.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from operator import attrgetter
+from typing import Any
+
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from common.errors import Sentence
+from customers.models import Region
+from staff.ability import Ability, abilities
+from staff.models import User
+from staff.permissions import Role
+from staff.rota import Span, working_spans
+
+from .models import ArrivalWindow, Reservation, ServiceArea, VisitService
+from .windows import Window, day_begins, windows_between
+
+TRAVEL_NEAR = timedelta(minutes=30)
+TRAVEL_FAR = timedelta(minutes=60)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a visit asks for: skills with levels, minutes of work, hands, and the region it lies in."""
+
+    skills: tuple[tuple[str, int], ...]
+    minutes: int
+    crew: int
+    region_id: int | None
+
+    @classmethod
+    def of(cls, services: Sequence[VisitService], region: Region | None) -> Needs:
+        """The needs of all `services` done in one visit: the work adds up, the crew is the largest of them."""
+        levels: dict[str, int] = {}
+        for service in services:
+            levels[service.skill] = max(service.level, levels.get(service.skill, 0))
+        return cls(
+            skills=tuple(sorted(levels.items())),
+            minutes=sum(service.minutes for service in services),
+            crew=max((service.crew for service in services), default=1),
+            region_id=region.pk if region else None,
+        )
+
+    @property
+    def work(self) -> timedelta:
+        return timedelta(minutes=self.minutes)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A stretch of a technician's day that is reserved."""
+
+    starts_at: datetime
+    visit_at: datetime
+    until: datetime
+    region_id: int | None
+    appointment_id: int | None
+    hold_id: int | None
+
+
+def travel(here: int | None, there: int | None) -> timedelta:
+    """How long the way between two regions takes; within one region, or where one is unknown, the short way."""
+    return TRAVEL_NEAR if here is None or there is None or here == there else TRAVEL_FAR
+
+
+class Grid:
+    """The technicians' time from `first` to `last` (local dates, both included), in seven statements."""
+
+    def __init__(self, first: date, last: date, *, at: datetime, only: Iterable[int] | None = None) -> None:
+        self.at = at
+        self.windows = windows_between(first, last, ArrivalWindow.objects.filter(active=True))
+        people = User.objects.filter(is_active=True, role=Role.TECHNICIAN).select_related("team")
+        if only is not None:
+            people = people.filter(pk__in=list(only))
+        self.technicians: dict[int, User] = {person.pk: person for person in people}
+        keys = list(self.technicians)
+        start, end = day_begins(first), day_begins(last + timedelta(days=1))
+        self.spans: dict[int, list[Span]] = working_spans(keys, start, end)
+        self.abilities: dict[int, Ability] = abilities(keys)
+        self.areas: dict[int, set[int]] = defaultdict(set)
+        self.bases: dict[int, int] = {}
+        for area in ServiceArea.objects.filter(technician__in=keys):
+            self.areas[area.technician_id].add(area.region_id)
+            if area.base:
+                self.bases[area.technician_id] = area.region_id
+        self.taken: dict[int, list[Taken]] = defaultdict(list)
+        # A hold that has run out holds nothing, whether or not somebody has swept it away.
+        rows = Reservation.objects.filter(
+            Q(expires_at=None) | Q(expires_at__gt=at), technician__in=keys, until__gt=start, starts_at__lt=end
+        ).order_by("starts_at")
+        for row in rows:
+            self.taken[row.technician_id].append(
+                Taken(row.starts_at, row.visit_at, row.until, row.region_id, row.appointment_id, row.hold_id)
+            )
+
+    @cached_property
+    def _position(self) -> dict[datetime, int]:
+        return {window.starts_at: position for position, window in enumerate(self.windows)}
+
+    def window_at(self, starts_at: datetime) -> Window | None:
+        """The window that begins then, if there is one."""
+        position = self._position.get(starts_at)
+        return None if position is None else self.windows[position]
+
+    def occupied(self, window: Window, needs: Needs) -> list[Window]:
+        """The windows a visit beginning in `window` touches, with the short way to the next one included.
+
+        The last window of a day may run over: the shift says whether that is allowed.
+        """
+        until = window.starts_at + needs.work
+        touched = [window]
+        # By place, not by name: a visit may have been booked in a window that the house no longer offers.
+        for later in self.windows[bisect_right(self.windows, window.starts_at, key=attrgetter("starts_at")) :]:
+            if later.day != window.day or later.starts_at >= until + TRAVEL_NEAR:
+                break
+            touched.append(later)
+        return touched
+
+    def refusal(self, technician_id: int, window: Window, needs: Needs, *, but: Any = None) -> Sentence | None:
+        """Why this technician cannot come in this window, in words for the dispatcher; None when it is possible.
+
+        `but` is an appointment whose own reservations do not count, because it would leave them.
+        """
+        ability = self.abilities.get(technician_id)
+        for skill, level in needs.skills:
+            if ability is None:
+                return _("Has learned none of the skills.")
+            if reason := ability.why_not(skill, level, window.day):
+                return reason
+        return self._area_refusal(technician_id, needs) or self._time_refusal(technician_id, window, needs, but)
+
+    def _area_refusal(self, technician_id: int, needs: Needs) -> Sentence | None:
+        if needs.region_id is not None and needs.region_id not in self.areas[technician_id]:
+            return _("Does not drive to this area.")
+        return None
+
+    def _time_refusal(self, technician_id: int, window: Window, needs: Needs, but: Any) -> Sentence | None:
+        until = max(window.starts_at + needs.work, window.ends_at)
+        if not any(start <= window.starts_at and until <= end for start, end in self.spans.get(technician_id, [])):
+            return _("Is not on shift, or not for long enough.")
+        touched = self.occupied(window, needs)
+        free_at = window.starts_at + needs.work
+        for taken in self.taken[technician_id]:
+            if but is not None and taken.appointment_id == but:
+                continue
+            if any(taken.starts_at == part.starts_at for part in touched):
+                return _("Has another visit then.")
+            way = travel(taken.region_id, needs.region_id)
+            if taken.visit_at < window.starts_at < taken.until + way:
+                return _("Cannot be there in time from the visit before.")
+            if window.starts_at < taken.visit_at < free_at + way:
+                return _("Would be late for the visit after.")
+        return None
+
+    def able(self, window: Window, needs: Needs, *, but: Any = None) -> list[int]:
+        """The technicians who could come in this window."""
+        return [key for key in self.technicians if self.refusal(key, window, needs, but=but) is None]
+
+    def room(self, window: Window, needs: Needs, *, but: Any = None) -> int:
+        """How many such visits the window can still take."""
+        return len(self.able(window, needs, but=but)) // needs.crew
+
+    def open_windows(self, needs: Needs, *, earliest: datetime | None = None, but: Any = None) -> list[Offer]:
+        """Every window that begins later than `earliest` (default: now), with the room in it, full ones included."""
+        since = max(self.at, earliest or self.at)
+        able = [
+            key
+            for key in self.technicians
+            if self._area_refusal(key, needs) is None and (not needs.skills or key in self.abilities)
+        ]
+        return [
+            Offer(window, sum(self.refusal(key, window, needs, but=but) is None for key in able) // needs.crew)
+            for window in self.windows
+            if window.starts_at > since
+        ]
+
+    def nearest(
+        self, needs: Needs, to: datetime, *, count: int = 3, earliest: datetime | None = None, but: Any = None
+    ) -> list[Window]:
+        """The free windows nearest to an instant, in order of time."""
+        since = max(self.at, earliest or self.at)
+        later = [window for window in self.windows if window.starts_at > since]
+        found: list[Window] = []
+        for window in sorted(later, key=lambda window: (abs(window.starts_at - to), window.starts_at)):
+            if self.room(window, needs, but=but):
+                found.append(window)
+                if len(found) == count:
+                    break
+        return sorted(found)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A window and how many such visits it can still take."""
+
+    window: Window
+    room: int
+
+
+def next_free(needs: Needs, *, at: datetime, days: int = 120) -> Window | None:
+    """The first free window within so many days, in seven statements however booked-out the calendar is."""
+    today = Window(at, at).day
+    grid = Grid(today, today + timedelta(days=days), at=at)
+    return next((offer.window for offer in grid.open_windows(needs) if offer.room), None)

@@ -1,0 +1,256 @@
+"""Taking scarce time: reservations, ten-minute holds, and the refusal that offers the nearest free windows.
+
+Whoever asks (portal, agent, SMS, API, a customer who moves, a dispatcher who reassigns), time is taken here and nowhere
+else. Nothing is locked to decide; the insert decides. `INSERT … ON CONFLICT DO NOTHING` waits for whoever is taking
+the same row at this moment and then tells whether it is ours, so of any number of attempts on k technicians exactly k
+succeed. Rows are inserted in order of key and window, and what is given up is deleted last, so that two crews never
+wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from common import clock
+from common.bulk import insert_rows
+from common.errors import DomainError, InvalidInput
+from customers.models import Customer, Region
+from sla import timers
+
+from .assignment import rank
+from .availability import Grid, Needs
+from .models import HOLD_FOR, HORIZON, Appointment, Hold, Reservation, VisitService
+from .windows import Window
+
+_AROUND = timedelta(days=14)
+FREED_TIMER = "appointments.freed"
+
+
+class WindowTaken(DomainError):
+    """Somebody else has the last room in this window; `facts["nearest"]` are up to three free windows near it."""
+
+    code = "window_taken"
+    status = 409
+
+    def __init__(self, nearest: list[Window]) -> None:
+        super().__init__(
+            _("This time has just been taken. These are the nearest free times."), field="starts_at", nearest=nearest
+        )
+
+
+class HoldExpired(DomainError):
+    """The ten minutes are over and the window is no longer kept."""
+
+    code = "hold_expired"
+    status = 409
+
+
+def checked_window(starts_at: datetime, *, at: datetime, grid: Grid, cutoff: timedelta = timedelta(0)) -> Window:
+    """The arrival window that begins then. Raises InvalidInput for the past, the far future and odd times."""
+    if starts_at <= at + cutoff:
+        raise InvalidInput(_("This time has passed or is too soon. Please choose a later one."), field="starts_at")
+    if starts_at > at + HORIZON:
+        raise InvalidInput(
+            _("Please choose a day within the next %(days)s days.") % {"days": HORIZON.days}, field="starts_at"
+        )
+    window = grid.window_at(starts_at)
+    if window is None:
+        raise InvalidInput(
+            _("No arrival window begins at this time. Please choose one of those shown."), field="starts_at"
+        )
+    return window
+
+
+def grid_around(starts_at: datetime, *, at: datetime, only: Iterable[int] | None = None) -> Grid:
+    """The grid of the day of an instant alone."""
+    day = Window(starts_at, starts_at).day
+    return Grid(day, day, at=at, only=only)
+
+
+def take(
+    window: Window,
+    needs: Needs,
+    *,
+    grid: Grid,
+    at: datetime,
+    appointment: Appointment | None = None,
+    hold: Hold | None = None,
+    prefer: Sequence[int] = (),
+    only: Sequence[int] | None = None,
+) -> list[int]:
+    """Reserve a crew for the window and return its technicians, the best first; within the caller's transaction.
+
+    `prefer` come first whatever their score; `only` allows nobody else. Raises WindowTaken when too few are left.
+    """
+    but = appointment.pk if appointment else None
+    able = [candidate.technician.pk for candidate in rank(grid, window, needs, but=but) if candidate.refusal is None]
+    if only is not None:
+        able = [key for key in able if key in only]
+    queue = [key for key in prefer if key in able] + [key for key in able if key not in prefer]
+    while len(queue) >= needs.crew:
+        crew = queue[: needs.crew]
+        refused = _insert(crew, window, needs, grid=grid, at=at, appointment=appointment, hold=hold)
+        if not refused:
+            return crew
+        queue = [key for key in queue if key not in refused]
+    raise WindowTaken(_nearest(window, needs, at=at, but=but))
+
+
+def _insert(
+    crew: Sequence[int],
+    window: Window,
+    needs: Needs,
+    *,
+    grid: Grid,
+    at: datetime,
+    appointment: Appointment | None,
+    hold: Hold | None,
+) -> set[int]:
+    """Insert the rows of a whole crew, or none of them; return whose time was taken by somebody else."""
+    parts = grid.occupied(window, needs)
+    rows = [
+        Reservation(
+            technician_id=key,
+            starts_at=part.starts_at,
+            visit_at=window.starts_at,
+            until=window.starts_at + needs.work,
+            region_id=needs.region_id,
+            appointment=appointment,
+            hold=hold,
+            expires_at=hold.expires_at if hold else None,
+        )
+        for key in sorted(crew)
+        for part in parts
+    ]
+    own = Q(appointment=appointment) if appointment else Q(pk=None)
+    try:
+        with transaction.atomic():
+            # A hold that ran out, and what this very visit leaves, do not stand in the way.
+            Reservation.objects.filter(
+                Q(expires_at__lte=at) | own, technician__in=crew, starts_at__in=[part.starts_at for part in parts]
+            ).delete()
+            insert_rows(rows, ignore_conflicts=True)
+            present = Reservation.objects.filter(
+                technician__in=crew,
+                starts_at__in=[part.starts_at for part in parts],
+                appointment=appointment,
+                hold=hold,
+            )
+            ours: dict[int, int] = {}
+            for key in present.values_list("technician_id", flat=True):
+                ours[key] = ours.get(key, 0) + 1
+            refused = {key for key in crew if ours.get(key, 0) < len(parts)}
+            if refused:
+                raise _NotAll(refused)
+    except _NotAll as problem:
+        return problem.refused
+    return set()
+
+
+class _NotAll(Exception):
+    def __init__(self, refused: set[int]) -> None:
+        self.refused = refused
+
+
+def _nearest(window: Window, needs: Needs, *, at: datetime, but: int | None) -> list[Window]:
+    first = max(window.day - _AROUND, Window(at, at).day)
+    grid = Grid(first, window.day + _AROUND, at=at)
+    return grid.nearest(needs, window.starts_at, earliest=at, but=but)
+
+
+def give_back(appointment: Appointment, *, at: datetime, but: Iterable[int] = (), window: Window | None = None) -> int:
+    """Free what an appointment has reserved, except for these technicians in this window; return the rows freed.
+
+    Whoever waits for an earlier time hears of it.
+    """
+    rows = Reservation.objects.filter(appointment=appointment)
+    if window is not None:
+        rows = rows.exclude(technician__in=list(but), visit_at=window.starts_at)
+    freed = sorted(set(rows.values_list("starts_at", flat=True)))
+    count = rows.delete()[0]
+    announce_free([starts_at for starts_at in freed if starts_at > at], at=at)
+    return count
+
+
+def announce_free(windows: Iterable[datetime], *, at: datetime) -> None:
+    """Have the waitlist look at these windows, in a transaction of its own."""
+    for starts_at in windows:
+        timers.set_timer(
+            FREED_TIMER, key=f"freed-{starts_at.isoformat()}", fire_at=at, args={"starts_at": starts_at.isoformat()}
+        )
+
+
+@transaction.atomic
+def hold_window(
+    *,
+    services: Sequence[VisitService],
+    region: Region | None,
+    starts_at: datetime,
+    customer: Customer | None = None,
+    key: str = "",
+    moving: Appointment | None = None,
+    at: datetime | None = None,
+) -> Hold:
+    """Keep a window for ten minutes; with the `key` of an earlier hold that one is let go first, never two at once.
+
+    Raises InvalidInput for a time that cannot be, WindowTaken with the nearest free windows.
+    """
+    now = at or clock.now()
+    grid = grid_around(starts_at, at=now)
+    window = checked_window(starts_at, at=now, grid=grid)
+    needs = Needs.of(services, region)
+    held = Hold.objects.filter(key=key).first() if key else None
+    if held is not None:
+        if held.window == window and held.expires_at > now:
+            return held
+        held.delete()
+        grid = grid_around(starts_at, at=now)
+    hold = Hold.objects.create(
+        key=secrets.token_urlsafe(24),
+        customer=customer,
+        starts_at=window.starts_at,
+        ends_at=window.ends_at,
+        expires_at=now + HOLD_FOR,
+    )
+    take(window, needs, grid=grid, at=now, hold=hold)
+    return hold
+
+
+def release_hold(key: str) -> bool:
+    """Let a hold go; whether there was one."""
+    return bool(key) and Hold.objects.filter(key=key).delete()[0] > 0
+
+
+def use_hold(key: str, appointment: Appointment, window: Window, needs: Needs, *, at: datetime) -> list[int] | None:
+    """Turn a live hold of that very window into the appointment's reservation; return its crew.
+
+    None without such a hold, or when it was made for other needs: then it is let go. The hold is spent by one
+    conditional UPDATE: of two clicks on *confirm*, one gets it.
+    """
+    hold = Hold.objects.filter(key=key, starts_at=window.starts_at).first() if key else None
+    if hold is None:
+        return None
+    here = Q(region=None) if needs.region_id is None else Q(region_id=needs.region_id)
+    live = hold.reservations.filter(here, expires_at__gt=at, until=window.starts_at + needs.work)
+    crew = sorted(set(live.values_list("technician_id", flat=True)))
+    won = live.update(hold=None, expires_at=None, appointment=appointment) if len(crew) == needs.crew else 0
+    hold.delete()
+    return crew if won else None
+
+
+def sweep_holds(*, at: datetime) -> int:
+    """Delete holds that ran out; return how many. Nothing depends on it: an expired hold holds nothing."""
+    return Hold.objects.filter(expires_at__lte=at).delete()[0]
+
+
+def needs_of(appointment: Appointment, services: Iterable[Any] | None = None) -> Needs:
+    """The needs of an appointment as it is stored; its length and crew are those agreed when it was made."""
+    of = Needs.of(list(services if services is not None else appointment.services.all()), appointment.region)
+    return Needs(of.skills, appointment.minutes, appointment.crew_size, of.region_id)

@@ -1,0 +1,536 @@
+"""Appointments: visits of technicians in arrival windows, and the scarce time they take.
+
+`Reservation` rows are the promise that nobody is booked twice: the database refuses a second row for the same
+technician and window, whoever asks, on every database (architecture.md §6).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+from django_fsm import transition
+
+from cases.models import Case
+from cases.querysets import CaseQuerySet
+from common.errors import InvalidInput
+from common.transitions import guard
+from customers.models import Address, Customer, Region
+from tickets.models import Ticket
+
+from .states import PROMISED, TO_BOOK, Exclusion, FailReason, Outcome, State, Trigger, Type
+from .windows import Window
+
+
+class VisitService(models.Model):
+    """Something a technician does on a visit: the skill it needs, how long it takes, how many hands."""
+
+    code = models.SlugField(max_length=40, db_index=False)
+    name_zh = models.CharField(max_length=80)
+    name_en = models.CharField(max_length=80)
+    type = models.CharField(max_length=16, choices=Type)
+    skill = models.CharField(max_length=40)
+    level = models.PositiveSmallIntegerField(default=1)
+    minutes = models.PositiveSmallIntegerField()
+    crew = models.PositiveSmallIntegerField(default=1)
+    active = models.BooleanField(default=True)
+    order = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["code"], name="visit_service_code"),
+            models.CheckConstraint(condition=Q(level__range=(1, 5)), name="visit_service_level"),
+            models.CheckConstraint(condition=Q(minutes__range=(10, 480)), name="visit_service_minutes"),
+            models.CheckConstraint(condition=Q(crew__range=(1, 6)), name="visit_service_crew"),
+        ]
+        ordering = ["order", "code"]
+
+    def __str__(self) -> str:
+        return self.name_en if (get_language() or "").startswith("en") else self.name_zh
+
+
+class ArrivalWindow(models.Model):
+    """One of the day's arrival windows in the site's local time; `peak` marks the hours everybody wants."""
+
+    starts = models.TimeField()
+    ends = models.TimeField()
+    peak = models.BooleanField(default=False)
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["starts"], name="arrival_window_once"),
+            models.CheckConstraint(condition=Q(ends__gt=models.F("starts")), name="arrival_window_forward"),
+        ]
+        ordering = ["starts"]
+
+    def __str__(self) -> str:
+        return f"{self.starts:%H:%M}–{self.ends:%H:%M}"
+
+
+class ServiceArea(models.Model):
+    """A region a technician drives to. `base` is where the day begins: the travel there costs nothing."""
+
+    technician = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="service_areas")
+    region = models.ForeignKey(Region, on_delete=models.CASCADE, related_name="+")
+    base = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["technician", "region"], name="service_area_once"),
+            models.UniqueConstraint(fields=["technician"], condition=Q(base=True), name="service_area_one_base"),
+        ]
+        ordering = ["technician", "-base", "region"]
+
+
+@guard(_("Choose a time first."))
+def has_window(appointment: Appointment) -> bool:
+    return appointment.starts_at is not None
+
+
+@guard(_("Assign a technician first."))
+def has_technician(appointment: Appointment) -> bool:
+    return appointment.owner_id is not None
+
+
+@guard(_("Say why it could not be done."))
+def has_fail_reason(appointment: Appointment) -> bool:
+    return bool(appointment.fail_reason)
+
+
+@guard(_("Say what was done."))
+def has_work_report(appointment: Appointment) -> bool:
+    return bool(appointment.report.strip())
+
+
+class AppointmentQuerySet(CaseQuerySet):
+    def visible_to(self, person: Any) -> Any:
+        """A technician sees the visits of the own crew; the desk sees all, because any agent takes the call."""
+        if person.may("appointments.see"):
+            return self
+        if person.may("visits.work"):
+            return self.filter(crew__technician=person)
+        return self.none()
+
+    def with_people(self) -> Any:
+        """Everything a row or a page shows, in one query."""
+        return self.select_related("customer", "region", "owner", "team", "address__region", "for_ticket")
+
+    def to_book(self) -> Any:
+        """What needs a time or a technician, the most urgent promise first."""
+        return self.filter(Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None)).order_by(
+            "starts_at", "received_at"
+        )
+
+    def waiting(self) -> Any:
+        """What a dispatcher must do something about: a time, a technician or a call is missing."""
+        return self.open().filter(
+            Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None) | Q(call_since__isnull=False)
+        )
+
+
+class Appointment(Case):
+    """Columns and lifecycle of a visit; transitions change the row in memory and read nothing else.
+
+    Each booked time is a cycle of the case: moving begins the next one, with its own promises and messages.
+    `owner` is the technician who speaks with the customer.
+    """
+
+    KIND = "appointment"
+    PREFIX = "A"
+    STATES = State
+    TYPES = Type
+
+    for_ticket = models.ForeignKey(Ticket, on_delete=models.PROTECT, null=True, blank=True, related_name="appointments")
+    address = models.ForeignKey(Address, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    services = models.ManyToManyField(VisitService, related_name="+")
+    minutes = models.PositiveSmallIntegerField()
+    crew_size = models.PositiveSmallIntegerField(default=1)
+    starts_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    told_at = models.DateTimeField(null=True, blank=True)
+    asked_at = models.DateTimeField(null=True, blank=True)
+    reconfirmed_at = models.DateTimeField(null=True, blank=True)
+    noticed_at = models.DateTimeField(null=True, blank=True)
+    left_at = models.DateTimeField(null=True, blank=True)
+    expected_at = models.DateTimeField(null=True, blank=True)
+    arrived_at = models.DateTimeField(null=True, blank=True)
+    call_since = models.DateTimeField(null=True, blank=True)
+    moved_by_customer = models.PositiveSmallIntegerField(default=0)
+    moved_by_us = models.PositiveSmallIntegerField(default=0)
+    absences = models.PositiveSmallIntegerField(default=0)
+    fail_reason = models.CharField(max_length=12, choices=FailReason, blank=True)
+    report = models.TextField(blank=True)
+    calendar_sequence = models.PositiveIntegerField(default=0)
+
+    objects = AppointmentQuerySet.as_manager()  # type: ignore[misc]
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(starts_at=None, ends_at=None) | Q(ends_at__gt=models.F("starts_at")),
+                name="appointment_window_forward",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["starts_at"], name="appointment_starts"),
+        ]
+
+    @property
+    def window(self) -> Window | None:
+        return Window(self.starts_at, self.ends_at) if self.starts_at and self.ends_at else None
+
+    @transition("state", source=State.REQUESTED, target=State.BOOKED, conditions=[has_window])
+    def book(self) -> None:
+        """A window is reserved; the confirmation goes out."""
+
+    @transition("state", source=State.BOOKED, target=State.CONFIRMED)
+    def confirm(self, *, at: datetime) -> None:
+        """The confirmation reached the customer."""
+        self.told_at = at
+
+    @transition("state", source=[*PROMISED, *TO_BOOK], target=State.BOOKED, conditions=[has_window])
+    def move(self) -> None:
+        """Another window: the next cycle, with promises of its own."""
+        self._begin_again()
+
+    @transition("state", source=[*PROMISED, State.UNDER_WAY], target=State.REQUESTED)
+    def release(self) -> None:
+        """We cannot keep the window and have no other yet."""
+        self._begin_again()
+        self.starts_at = self.ends_at = None
+
+    @transition("state", source=PROMISED, target=State.UNDER_WAY, conditions=[has_technician])
+    def set_off(self, *, at: datetime, expected_at: datetime) -> None:
+        self.left_at, self.expected_at = at, expected_at
+
+    @transition(
+        "state", source=[*PROMISED, State.UNDER_WAY, State.MISSED], target=State.ON_SITE, conditions=[has_technician]
+    )
+    def arrive(self, *, at: datetime) -> None:
+        """At the door. A visit that was counted as missed may turn out to have been kept: the word came late."""
+        self.arrived_at = at
+
+    @transition("state", source=State.ON_SITE, target=State.DONE, conditions=[has_work_report])
+    def finish(self, *, at: datetime) -> None:
+        self.resolved_at = self.closed_at = at
+        self.closed_because = "done"
+
+    @transition("state", source=State.ON_SITE, target=State.FAILED, conditions=[has_fail_reason])
+    def fail(self) -> None:
+        """Not solved on this visit: another unit or another day."""
+
+    @transition("state", source=[State.UNDER_WAY, State.ON_SITE], target=State.ABSENT)
+    def find_nobody(self) -> None:
+        self.absences += 1
+
+    @transition("state", source=[*PROMISED, State.UNDER_WAY], target=State.MISSED)
+    def miss(self) -> None:
+        """The window is over and nobody of ours came."""
+
+    @transition("state", source=[*PROMISED, *TO_BOOK, State.UNDER_WAY], target=State.CANCELLED)
+    def cancel(self, *, at: datetime, because: str) -> None:
+        self.closed_at, self.closed_because = at, because
+        self.calendar_sequence += 1
+
+    def _begin_again(self) -> None:
+        self.cycle += 1
+        self.calendar_sequence += 1
+        self.told_at = self.asked_at = self.reconfirmed_at = self.noticed_at = self.call_since = None
+        self.left_at = self.expected_at = self.arrived_at = None
+        self.fail_reason = ""
+
+
+class CrewMember(models.Model):
+    """A technician on a visit. Exactly one of a crew speaks with the customer (requirements.md APT-18)."""
+
+    appointment = models.ForeignKey(Appointment, on_delete=models.CASCADE, related_name="crew")
+    technician = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    contact = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["appointment", "technician"], name="crew_member_once"),
+            models.UniqueConstraint(fields=["appointment"], condition=Q(contact=True), name="crew_one_contact"),
+        ]
+        ordering = ["-contact", "pk"]
+
+
+class Hold(models.Model):
+    """A window kept for ten minutes while the customer decides. `key` is the secret of whoever holds it."""
+
+    key = models.CharField(max_length=64)
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key"], name="hold_key_once")]
+        indexes = [models.Index(fields=["expires_at"], name="hold_expires")]
+
+    @property
+    def window(self) -> Window:
+        return Window(self.starts_at, self.ends_at)
+
+
+class Reservation(models.Model):
+    """A technician's time in one window, for an appointment or, until `expires_at`, for a hold.
+
+    `visit_at` is the window in which the visit begins and `until` when the technician is expected to be free again; a
+    long visit has a row in every window it touches.
+    """
+
+    technician = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reservations", db_index=False
+    )
+    starts_at = models.DateTimeField()
+    visit_at = models.DateTimeField()
+    until = models.DateTimeField()
+    region = models.ForeignKey(Region, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    appointment = models.ForeignKey(
+        Appointment, on_delete=models.CASCADE, null=True, blank=True, related_name="reservations"
+    )
+    hold = models.ForeignKey(Hold, on_delete=models.CASCADE, null=True, blank=True, related_name="reservations")
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["technician", "starts_at"], name="reservation_once"),
+            models.CheckConstraint(
+                condition=Q(appointment__isnull=False, hold=None, expires_at=None)
+                | Q(appointment=None, hold__isnull=False, expires_at__isnull=False),
+                name="reservation_for_one",
+            ),
+        ]
+        indexes = [models.Index(fields=["starts_at"], name="reservation_starts")]
+        ordering = ["starts_at", "technician"]
+
+
+class CompensationRule(models.Model):
+    """What we owe when we break a promise about a visit; amounts are data, with the day from which they hold."""
+
+    trigger = models.CharField(max_length=16, choices=Trigger)
+    valid_from = models.DateField()
+    amount = models.DecimalField(max_digits=10, decimal_places=2)
+    currency = models.CharField(max_length=3, default="CNY")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["trigger", "valid_from"], name="compensation_rule_once"),
+            models.CheckConstraint(condition=Q(amount__gte=0), name="compensation_rule_positive"),
+        ]
+        ordering = ["trigger", "-valid_from"]
+
+
+class Compensation(models.Model):
+    """Something owed to a customer because of one booked time; excluded only with a reason and a proof."""
+
+    appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="compensations")
+    cycle = models.PositiveSmallIntegerField()
+    trigger = models.CharField(max_length=16, choices=Trigger)
+    amount = models.DecimalField(max_digits=10, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    due_at = models.DateTimeField()
+    excluded = models.CharField(max_length=16, choices=Exclusion, blank=True)
+    proof = models.TextField(blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            # One visit that was moved late and then missed is owed once, as in the scheme it follows.
+            models.UniqueConstraint(fields=["appointment", "cycle"], name="compensation_once"),
+            models.CheckConstraint(
+                condition=Q(excluded="") | (~Q(proof="") & Q(decided_at__isnull=False)), name="compensation_proof"
+            ),
+        ]
+        ordering = ["pk"]
+
+
+class VisitRecord(models.Model):
+    """What was checked, tested, agreed and handed over on a visit (requirements.md FLD-03 to FLD-14)."""
+
+    CHECKS = ("tools_checked", "materials_checked", "spares_checked", "forms_checked")
+
+    appointment = models.OneToOneField(Appointment, on_delete=models.PROTECT, related_name="record")
+    # The booked time that was last prepared for: each departure has a checklist of its own.
+    cycle = models.PositiveSmallIntegerField(default=1)
+    # Before departure (FLD-03).
+    tools_checked = models.BooleanField(default=False)
+    materials_checked = models.BooleanField(default=False)
+    spares_checked = models.BooleanField(default=False)
+    forms_checked = models.BooleanField(default=False)
+    # On site (FLD-08, FLD-09).
+    computer_tested = models.BooleanField(null=True, blank=True)
+    software_installed = models.BooleanField(default=False)
+    software_consent = models.BooleanField(default=False)
+    # The connection health record (FLD-11).
+    download_mbps = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    upload_mbps = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    indoor_wiring = models.CharField(max_length=200, blank=True)
+    splitter_position = models.CharField(max_length=200, blank=True)
+    # Parts and pairs (FLD-14), hand-over (FLD-10).
+    parts = models.TextField(blank=True)
+    pair_from = models.CharField(max_length=60, blank=True)
+    pair_to = models.CharField(max_length=60, blank=True)
+    account_told = models.BooleanField(default=False)
+    password_coached = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(software_installed=False) | Q(software_consent=True), name="visit_record_consent"
+            ),
+        ]
+
+    def fill(self, values: dict[str, Any]) -> None:
+        """Take the values of a form, by field. Raises InvalidInput naming the field that cannot be taken."""
+        for name, value in values.items():
+            field = self._meta.get_field(name)
+            if field.name in ("id", "appointment"):
+                raise InvalidInput(_("There is no such field."), field=name)
+            try:
+                setattr(self, name, field.clean(value, self))  # type: ignore[union-attr]
+            except ValidationError as problem:
+                raise InvalidInput(*problem.messages, field=name) from None
+        if (self.pair_from == "") != (self.pair_to == ""):
+            raise InvalidInput(_("Note both pairs: the one given up and the one now used."), field="pair_to")
+        if self.software_installed and not self.software_consent:
+            raise InvalidInput(_("Software is installed only with the customer's consent."), field="software_consent")
+
+    def begin_again(self, cycle: int) -> None:
+        """Another booked time: what is in the car must be looked at anew; what was found on site stays."""
+        self.cycle = cycle
+        for name in self.CHECKS:
+            setattr(self, name, False)
+
+    def ready(self, cycle: int) -> bool:
+        """Whether the checklist before departure is complete for this booked time."""
+        return self.cycle == cycle and all(getattr(self, name) for name in self.CHECKS)
+
+    def missing(self) -> list[Any]:
+        """What must be recorded before an installation, move or repair is done; empty when nothing is missing."""
+        if self.appointment.type == Type.INSPECT:
+            return []
+        reasons: list[Any] = []
+        if self.computer_tested is None:
+            reasons.append(_("Say whether the customer's equipment was tested before you began."))
+        if self.download_mbps is None or self.upload_mbps is None:
+            reasons.append(_("Write down the speed test."))
+        if not self.indoor_wiring or not self.splitter_position:
+            reasons.append(_("Write down the indoor wiring and the place of the splitter."))
+        if self.appointment.type in (Type.INSTALL, Type.MOVE) and not (self.account_told and self.password_coached):
+            reasons.append(_("Hand over the account, and help the customer to change the password."))
+        return reasons
+
+
+class VisitAction(models.Model):
+    """One tap on a technician's phone, heard of once however often it is sent: `key` is the phone's own.
+
+    Stored in the transaction of its effect. A refused one keeps its reasons and what was written, for the technician.
+    `at` is when it happened by the phone, `received_at` when we heard of it.
+    """
+
+    class Kind(models.TextChoices):
+        CHECK = "check", _("Checklist")
+        SET_OFF = "set_off", _("On the way")
+        CALL = "call", _("Call")
+        ARRIVE = "arrive", _("Arrived")
+        RECORD = "record", _("Record")
+        FINISH = "finish", _("Done")
+        FAIL = "fail", _("Not solved")
+        ABSENT = "absent", _("Nobody there")
+
+    class Outcome(models.TextChoices):
+        DONE = "done", _("Taken")
+        REFUSED = "refused", _("Not taken")
+
+    key = models.CharField(max_length=64)
+    technician = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
+    appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="actions")
+    action = models.CharField(max_length=12, choices=Kind)
+    at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    reasons = models.JSONField(default=list)
+    field = models.CharField(max_length=40, blank=True)
+    # What was written, where it was refused; what was taken lives on in its effect.
+    values = models.JSONField(default=dict)
+    # Tells a repeated form from another one that bears its key by mistake.
+    digest = models.CharField(max_length=16)
+    seen_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key"], name="visit_action_once")]
+        indexes = [
+            models.Index(
+                fields=["technician", "-received_at"],
+                condition=Q(outcome="refused", seen_at=None),
+                name="visit_action_refused",
+            )
+        ]
+        ordering = ["pk"]
+
+
+class VisitRating(models.Model):
+    """How the customer found the visit, given by the customer's own link or number only (§30, point 36)."""
+
+    appointment = models.OneToOneField(Appointment, on_delete=models.PROTECT, related_name="rating")
+    score = models.PositiveSmallIntegerField()
+    comment = models.TextField(blank=True)
+    channel = models.CharField(max_length=12)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(score__range=(1, 5)), name="visit_rating_score")]
+
+
+class WaitlistEntry(models.Model):
+    """A visit whose customer wants an earlier time, on certain days or any."""
+
+    appointment = models.OneToOneField(Appointment, on_delete=models.CASCADE, related_name="waitlist")
+    first_on = models.DateField(null=True, blank=True)
+    last_on = models.DateField(null=True, blank=True)
+    joined_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["joined_at"], condition=Q(ended_at=None), name="waitlist_waiting")]
+        ordering = ["joined_at", "pk"]
+
+    def wants(self, day: date) -> bool:
+        """Whether a window on that day would suit."""
+        return (self.first_on is None or day >= self.first_on) and (self.last_on is None or day <= self.last_on)
+
+
+class WaitlistOffer(models.Model):
+    """One window offered to one who waits, until `expires_at`; kept by a hold. An entry has one open offer at most."""
+
+    entry = models.ForeignKey(WaitlistEntry, on_delete=models.CASCADE, related_name="offers")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    hold_key = models.CharField(max_length=64)
+    expires_at = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entry"], condition=Q(outcome=""), name="waitlist_one_open_offer"),
+            models.UniqueConstraint(fields=["entry", "starts_at"], name="waitlist_asked_once"),
+        ]
+        ordering = ["pk"]
+
+
+# How far ahead a customer may book.
+HORIZON = timedelta(days=120)
+HOLD_FOR = timedelta(minutes=10)
