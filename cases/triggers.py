@@ -1,4 +1,4 @@
-"""The timeline is append-only in the database itself: triggers refuse UPDATE and DELETE on its table.
+"""The timeline is append-only in the database itself: triggers refuse UPDATE, DELETE and TRUNCATE on its table.
 
 Installed after every migrate, because SQLite loses triggers when a table is remade.
 """
@@ -25,6 +25,10 @@ END $$;
 DROP TRIGGER IF EXISTS cases_timeline_append_only ON {TABLE};
 CREATE TRIGGER cases_timeline_append_only BEFORE UPDATE OR DELETE ON {TABLE}
     FOR EACH ROW EXECUTE FUNCTION cases_timeline_refuse();
+-- A table emptied as a whole fires no trigger of its rows, also where it is emptied along with another (CASCADE).
+DROP TRIGGER IF EXISTS cases_timeline_no_truncate ON {TABLE};
+CREATE TRIGGER cases_timeline_no_truncate BEFORE TRUNCATE ON {TABLE}
+    FOR EACH STATEMENT EXECUTE FUNCTION cases_timeline_refuse();
 """
 
 
@@ -44,9 +48,11 @@ def install(using: str = "default", **_signal: Any) -> None:
             )
 
 
-def remove_delete_trigger(using: str = "default") -> None:
-    """Let the tests empty the table between transactional tests on SQLite, whose flush is a DELETE."""
+def let_be_emptied(using: str = "default") -> None:
+    """Let tests and the demo center empty the table as a whole (SQLite does so by DELETE); `install` ends that."""
     connection = connections[using]
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"DROP TRIGGER IF EXISTS cases_timeline_no_truncate ON {TABLE}")
+        else:
             cursor.execute("DROP TRIGGER IF EXISTS cases_timeline_no_delete")

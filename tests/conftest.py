@@ -63,16 +63,16 @@ def generated_files() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _flush_past_the_timeline() -> Iterator[None]:
-    """On SQLite the flush after a transactional test is a DELETE, which the timeline's trigger refuses; post_migrate,
-    sent by the flush itself, puts the trigger back."""
+    """The flush after a transactional test empties the timeline, which its triggers refuse; post_migrate, sent by the
+    flush itself, puts them back."""
     from django.test import TransactionTestCase
 
-    from cases.triggers import remove_delete_trigger
+    from cases.triggers import let_be_emptied
 
     flush = TransactionTestCase._fixture_teardown
 
     def remove_and_flush(case: TransactionTestCase) -> None:
-        remove_delete_trigger()
+        let_be_emptied()
         flush(case)
 
     TransactionTestCase._fixture_teardown = remove_and_flush
