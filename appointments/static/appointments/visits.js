@@ -278,7 +278,8 @@ async function keepPages() {
   if (words.here && !controlled) await fetch(words.here);
   if (words.today === undefined) return;
   const links = all("a[data-keep]");
-  const wanted = new Set([words.list, `${words.list}offline/`, ...links.map((link) => link.pathname)]);
+  const instead = `${words.list}offline/`;
+  const wanted = new Set([words.list, instead, ...links.map((link) => link.pathname)]);
   const pages = await caches.open("visits-pages");
   const held = new Set();
   for (const request of await pages.keys()) {
@@ -286,6 +287,7 @@ async function keepPages() {
     if (wanted.has(pathname)) held.add(pathname);
     else await pages.delete(request);
   }
+  if (!held.has(instead)) await fetch(instead);
   for (const link of links) {
     if (kept[link.pathname] === link.dataset.keep && held.has(link.pathname)) continue;
     const answer = await fetch(link.pathname);
