@@ -15,6 +15,7 @@ COPY . .
 RUN SECRET_KEY=build FIELD_KEYS=k:QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE= INDEX_KEY=QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE= ALLOWED_HOSTS=build REDIS_URL=redis://build \
     python manage.py prepare --files-only \
     && python -m compileall -q . \
+    && mkdir -p var/attachments \
     && chown -R app /app/var
 
 USER app

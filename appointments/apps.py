@@ -8,10 +8,12 @@ class AppointmentsConfig(AppConfig):
     def ready(self) -> None:
         from common.navigation import Entry, register
         from notifications.signals import message_accepted
+        from sla import moments as sla_moments
         from sla import promises as sla_promises
 
-        from . import events, notices, promises, visits  # noqa: F401
+        from . import events, moments, notices, promises, visits, waitlist  # noqa: F401
 
+        sla_moments.enter(stops=moments.STOPS)
         sla_promises.enter(titles=promises.TITLES, reasons=promises.REASONS)
         message_accepted.connect(visits.on_message_accepted, dispatch_uid="appointments.visits")
         register(Entry("visits", "appointments:visits", _("My visits"), "truck", "visits.work", 5))

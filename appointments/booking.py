@@ -22,6 +22,7 @@ from common import clock
 from common.bulk import insert_rows
 from common.errors import DomainError, InvalidInput
 from customers.models import Customer, Region
+from sla import timers
 
 from .assignment import rank
 from .availability import Grid, Needs
@@ -29,6 +30,7 @@ from .models import HOLD_FOR, HORIZON, Appointment, Hold, Reservation, VisitServ
 from .windows import Window
 
 _AROUND = timedelta(days=14)
+FREED_TIMER = "appointments.freed"
 
 
 class WindowTaken(DomainError):
@@ -163,12 +165,26 @@ def _nearest(window: Window, needs: Needs, *, at: datetime, but: int | None) -> 
     return grid.nearest(needs, window.starts_at, earliest=at, but=but)
 
 
-def give_back(appointment: Appointment, *, but: Iterable[int] = (), window: Window | None = None) -> int:
-    """Free what an appointment has reserved, except for these technicians in this window; return the rows freed."""
+def give_back(appointment: Appointment, *, at: datetime, but: Iterable[int] = (), window: Window | None = None) -> int:
+    """Free what an appointment has reserved, except for these technicians in this window; return the rows freed.
+
+    Whoever waits for an earlier time hears of it.
+    """
     rows = Reservation.objects.filter(appointment=appointment)
     if window is not None:
         rows = rows.exclude(technician__in=list(but), visit_at=window.starts_at)
-    return rows.delete()[0]
+    freed = sorted(set(rows.values_list("starts_at", flat=True)))
+    count = rows.delete()[0]
+    announce_free([starts_at for starts_at in freed if starts_at > at], at=at)
+    return count
+
+
+def announce_free(windows: Iterable[datetime], *, at: datetime) -> None:
+    """Have the waitlist look at these windows, in a transaction of its own."""
+    for starts_at in windows:
+        timers.set_timer(
+            FREED_TIMER, key=f"freed-{starts_at.isoformat()}", fire_at=at, args={"starts_at": starts_at.isoformat()}
+        )
 
 
 @transaction.atomic

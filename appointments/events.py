@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from cases.facts import Fact, Names, describes, digest
 from common import clockface
 
-from .models import Appointment
+from .models import Appointment, WaitlistOffer
 from .states import Exclusion, FailReason, Side, Trigger
 from .wording import window_text
 
@@ -98,6 +98,16 @@ def compensation_excluded(trigger: str, *, why: str, proof: str) -> Fact:
     return Fact("compensation_excluded", {"trigger": trigger, "why": why, "proof": digest(proof)})
 
 
+def waitlisted() -> Fact:
+    return Fact("visit_waitlisted", {}, public=True)
+
+
+def offered(offer: WaitlistOffer) -> Fact:
+    return Fact(
+        "visit_offered", {"starts": offer.starts_at.isoformat(), "ends": offer.ends_at.isoformat()}, public=True
+    )
+
+
 def rated(score: int) -> Fact:
     return Fact("visit_rated", {"score": score}, public=True)
 
@@ -162,6 +172,15 @@ def _told(facts: dict[str, Any], names: Names) -> str:
 @describes("visit_said")
 def _said(facts: dict[str, Any], names: Names) -> str:
     what = {
+        "visit_booked": _("Confirmation"),
+        "visit_moved": _("Message of the new time"),
+        "visit_moved_by_us": _("Message of the new time"),
+        "visit_cancelled": _("Message that the visit is cancelled"),
+        "visit_released": _("Message that a new time is needed"),
+        "visit_missed": _("Message that we did not come"),
+        "visit_failed": _("Message that it is not solved yet"),
+        "visit_ended_absent": _("Message that the visit has ended"),
+        "visit_offer": _("Offer of an earlier time"),
         "visit_reminder": _("Second confirmation"),
         "visit_notice": _("Notice before the visit"),
         "visit_under_way": _("Message that the technician is on the way"),
@@ -259,3 +278,13 @@ def _rated(facts: dict[str, Any], names: Names) -> str:
 @describes("visit_rule_overridden")
 def _overridden(facts: dict[str, Any], names: Names) -> str:
     return _("A rule for customers was set aside with a reason")
+
+
+@describes("visit_waitlisted")
+def _waitlisted(facts: dict[str, Any], names: Names) -> str:
+    return _("The customer would like an earlier time")
+
+
+@describes("visit_offered")
+def _offered(facts: dict[str, Any], names: Names) -> str:
+    return _("An earlier time was offered: %(window)s") % {"window": _span(facts)}

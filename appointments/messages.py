@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -11,15 +14,18 @@ from django.utils.translation import gettext as _
 
 from cases.facts import Fact
 from cases.links import Purpose, link_address
+from customers import masking
+from notifications import templates
 from notifications.models import Message
-from notifications.services import notice, notify
+from notifications.services import address_of, notice, notify
 from sla import escalation
 from staff.models import User
 
 from . import events
-from .models import Appointment
-from .windows import site_zone
-from .wording import time_of
+from .ics import calendar_file
+from .models import Appointment, WaitlistOffer
+from .windows import Window, site_zone
+from .wording import time_of, window_text
 
 # After which messages somebody must call where no message reaches the customer.
 MUST_REACH = {
@@ -27,13 +33,21 @@ MUST_REACH = {
     "visit_notice", "visit_late", "visit_missed", "visit_absent",
 }  # fmt: skip
 
+# What carries a calendar file, so that the customer's own calendar follows.
+WITH_CALENDAR = {"visit_booked", "visit_moved", "visit_moved_by_us", "visit_cancelled", "visit_released"}
+
 
 def key_of(appointment: Appointment, template: str) -> str:
     return f"{template}-{appointment.pk}-{appointment.cycle}"
 
 
-def tell(appointment: Appointment, template: str, *, at: datetime, **context: Any) -> list[Fact]:
-    """Queue a message about the present booked time; return the facts. Where nothing reaches them, a call is owed."""
+def tell(
+    appointment: Appointment, template: str, *, at: datetime, valid_until: datetime | None = None, **context: Any
+) -> list[Fact]:
+    """Queue a message about the present booked time; return the facts. Where nothing reaches them, a call is owed.
+
+    At `valid_until` a message that has not left has become pointless and is withdrawn.
+    """
     language = appointment.customer.language if appointment.customer else ""
     message = notify(
         template,
@@ -41,11 +55,66 @@ def tell(appointment: Appointment, template: str, *, at: datetime, **context: An
         key=key_of(appointment, template),
         at=at,
         context={**_values(appointment, language, at), **context},
+        calendar=calendar_file(appointment, at=at) if template in WITH_CALENDAR else "",
+        valid_until=valid_until,
     )
     facts = [events.said(template, state="queued" if message else "no_channel")]
     if message is None and template in MUST_REACH:
         facts += call_owed(appointment, "no_channel", at=at)
     return facts
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a customer would read, and where: the address masked; no address where nothing reaches the customer."""
+
+    subject: str
+    body: str
+    language: str
+    channel: str = ""
+    to: str = ""
+
+
+# The arrival code is the customer's proof and the link the customer's door: nobody else reads either.
+_HIDDEN = {"code": "••••", "link": "…"}
+
+
+def preview(appointment: Appointment, template: str, *, window: Window, at: datetime) -> Preview:
+    """The message that moving the visit to `window` would send, in the customer's language, with the real values."""
+    then = copy.copy(appointment)
+    then.starts_at, then.ends_at, then.cycle = window.starts_at, window.ends_at, appointment.cycle + 1
+    customer = appointment.customer
+    language = customer.language if customer else ""
+    values = {"number": appointment.number, **_values(then, language, at), **_HIDDEN}
+    channel, address = (address_of(customer) if customer else None) or ("", "")
+    with translation.override(language or translation.get_language()):
+        if channel == "sms":
+            return Preview(
+                "", templates.render_sms(template, language, values), language, channel, masking.phone(address)
+            )
+        subject, body = templates.render(template, language, values)
+    return Preview(subject, body, language, channel, masking.email(address) if address else "")
+
+
+def offer(appointment: Appointment, offered: WaitlistOffer, *, at: datetime) -> list[Fact]:
+    """Offer an earlier window for as long as it is held; return the facts."""
+    customer = appointment.customer
+    with translation.override(customer.language if customer else translation.get_language()):
+        time_offered = window_text(offered.starts_at, offered.ends_at)
+    minutes = int((offered.expires_at - at) / timedelta(minutes=1))
+    message = notify(
+        "visit_offer",
+        case=appointment,
+        key=f"visit_offer-{offered.pk}",
+        at=at,
+        context={
+            "offer": time_offered,
+            "minutes": minutes,
+            "link": link_address(appointment, Purpose.BOOK, at=at, days=1),
+        },
+        valid_until=offered.expires_at,
+    )
+    return [events.said("visit_offer", state="queued" if message else "no_channel")]
 
 
 def _values(appointment: Appointment, language: str, at: datetime) -> dict[str, Any]:
@@ -100,8 +169,10 @@ def tell_dispatch(appointment: Appointment, template: str, *, at: datetime) -> N
     )
 
 
-def tell_technicians(appointment: Appointment, technicians: list[int], template: str, *, at: datetime) -> None:
+def tell_technicians(appointment: Appointment, technicians: Sequence[int], template: str, *, at: datetime) -> None:
     """An in-app notice to these technicians: the right details before work starts (requirements.md APT-11)."""
+    if not technicians:
+        return
     Message.objects.bulk_create(
         [
             notice(

@@ -6,7 +6,7 @@ technician and window, whoever asks, on every database (architecture.md §6).
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +24,7 @@ from common.transitions import guard
 from customers.models import Address, Customer, Region
 from tickets.models import Ticket
 
-from .states import PROMISED, TO_BOOK, Exclusion, FailReason, State, Trigger, Type
+from .states import PROMISED, TO_BOOK, Exclusion, FailReason, Outcome, State, Trigger, Type
 from .windows import Window
 
 
@@ -126,6 +126,12 @@ class AppointmentQuerySet(CaseQuerySet):
         """What needs a time or a technician, the most urgent promise first."""
         return self.filter(Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None)).order_by(
             "starts_at", "received_at"
+        )
+
+    def waiting(self) -> Any:
+        """What a dispatcher must do something about: a time, a technician or a call is missing."""
+        return self.open().filter(
+            Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None) | Q(call_since__isnull=False)
         )
 
 
@@ -486,6 +492,43 @@ class VisitRating(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(score__range=(1, 5)), name="visit_rating_score")]
+
+
+class WaitlistEntry(models.Model):
+    """A visit whose customer wants an earlier time, on certain days or any."""
+
+    appointment = models.OneToOneField(Appointment, on_delete=models.CASCADE, related_name="waitlist")
+    first_on = models.DateField(null=True, blank=True)
+    last_on = models.DateField(null=True, blank=True)
+    joined_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["joined_at"], condition=Q(ended_at=None), name="waitlist_waiting")]
+        ordering = ["joined_at", "pk"]
+
+    def wants(self, day: date) -> bool:
+        """Whether a window on that day would suit."""
+        return (self.first_on is None or day >= self.first_on) and (self.last_on is None or day <= self.last_on)
+
+
+class WaitlistOffer(models.Model):
+    """One window offered to one who waits, until `expires_at`; kept by a hold. An entry has one open offer at most."""
+
+    entry = models.ForeignKey(WaitlistEntry, on_delete=models.CASCADE, related_name="offers")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    hold_key = models.CharField(max_length=64)
+    expires_at = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entry"], condition=Q(outcome=""), name="waitlist_one_open_offer"),
+            models.UniqueConstraint(fields=["entry", "starts_at"], name="waitlist_asked_once"),
+        ]
+        ordering = ["pk"]
 
 
 # How far ahead a customer may book.

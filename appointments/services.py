@@ -180,9 +180,9 @@ def _book(
     crew = _reserve(appointment, starts_at, needs, hold=hold, prefer=prefer, at=at)
     run(appointment.book)
     facts, transitions = [events.booked(appointment, crew)], ["booked"]
-    _set_crew(appointment, crew)
+    _set_crew(appointment, crew, at=at)
     promises.void(appointment)
-    messages.tell(appointment, "visit_booked", at=at)
+    facts += messages.tell(appointment, "visit_booked", at=at)
     spoken = isinstance(by, User) and appointment.channel in SPOKEN_CHANNELS
     if spoken:
         run(appointment.confirm, at=at)
@@ -213,8 +213,9 @@ def _end_of(appointment: Appointment) -> str:
     return appointment.ends_at.isoformat() if appointment.ends_at else ""
 
 
-def _set_crew(appointment: Appointment, crew: Sequence[int]) -> None:
-    """Write who goes; the first of the crew is the one who talks to the customer (requirements.md APT-18)."""
+def _set_crew(appointment: Appointment, crew: Sequence[int], *, at: datetime) -> None:
+    """Write who goes and tell them; the first of the crew is the one who talks to the customer (APT-11, APT-18)."""
+    before = list(appointment.crew.values_list("technician_id", flat=True))
     CrewMember.objects.filter(appointment=appointment).delete()
     CrewMember.objects.bulk_create(
         CrewMember(appointment=appointment, technician_id=key, contact=position == 0)
@@ -223,6 +224,8 @@ def _set_crew(appointment: Appointment, crew: Sequence[int]) -> None:
     contact = User.objects.filter(pk=crew[0]).first() if crew else None
     appointment.owner = contact
     appointment.team = contact.team if contact and contact.team_id else appointment.team
+    messages.tell_technicians(appointment, crew, "visit_new_notice", at=at)
+    messages.tell_technicians(appointment, [key for key in before if key not in crew], "visit_off_notice", at=at)
 
 
 # --- changing it -----------------------------------------------------------------------------------------------------
@@ -262,6 +265,7 @@ def move_appointment(
     if starts_at == appointment.starts_at and appointment.state in PROMISED:
         raise InvalidInput(_("This is the time you have already."), field="starts_at")
     before, was_promised = _before(appointment), appointment.state in PROMISED
+    template = moving_message(appointment, side)
     facts += _break_if_late(appointment, side, "we_moved", at=now, by=by) if was_promised else []
     crew = _reserve(appointment, starts_at, booking.needs_of(appointment), hold=hold, prefer=prefer, at=now)
     run(appointment.move)
@@ -269,16 +273,31 @@ def move_appointment(
         appointment.moved_by_customer += 1
     elif side == Side.US:
         appointment.moved_by_us += 1
-    _set_crew(appointment, crew)
+    _set_crew(appointment, crew, at=now)
     promises.void(appointment)
-    messages.tell(appointment, "visit_moved_by_us" if side == Side.US else "visit_moved", at=now)
+    facts += messages.tell(appointment, template, at=now)
     facts.append(events.moved(appointment, crew, before=before, side=side, reason=reason))
     cases.record(appointment, *facts, transition=("moved", "rebooked"), at=now, by=by)
     promises.promise_window(appointment, at=now)
     promises.tell_ticket(appointment, "booked", at=now, due=_end_of(appointment))
     # Last, so that nobody who waits for this time is waited for.
-    booking.give_back(appointment, but=crew, window=appointment.window)
+    booking.give_back(appointment, at=now, but=crew, window=appointment.window)
     return appointment
+
+
+def moving_message(appointment: Appointment, side: str) -> str:
+    """The template that tells the customer of another time. We say sorry for it only where we take a time away."""
+    if appointment.state == State.REQUESTED:
+        return "visit_booked"
+    return "visit_moved_by_us" if side == Side.US and appointment.state in PROMISED else "visit_moved"
+
+
+def breaks_promise(appointment: Appointment, *, side: str, at: datetime) -> bool:
+    """Whether taking the present time away now counts as a visit we missed (requirements.md §30, point 22)."""
+    starts_at = appointment.starts_at
+    if side != Side.US or starts_at is None or appointment.state not in PROMISED:
+        return False
+    return at >= starts_at - LATE_CHANGE
 
 
 def move_refusals(appointment: Appointment, *, at: datetime, by: Any = None) -> list[Any]:
@@ -335,11 +354,13 @@ def cancel_appointment(
     if appointment.state in PROMISED:
         facts += _break_if_late(appointment, side, "we_cancelled", at=now, by=by)
     _end(appointment, because=ClosedBecause.CANCELLED, at=now)
-    messages.tell(appointment, "visit_cancelled", at=now)
+    facts += messages.tell(appointment, "visit_cancelled", at=now)
+    off = list(appointment.crew.values_list("technician_id", flat=True))
+    messages.tell_technicians(appointment, off, "visit_off_notice", at=now)
     facts.append(events.cancelled(side=side, reason=reason))
     cases.record(appointment, *facts, transition="cancelled", at=now, by=by)
     promises.tell_ticket(appointment, "cancelled", at=now)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=now)
     return appointment
 
 
@@ -362,12 +383,12 @@ def release_appointment(
     run(appointment.release)
     appointment.moved_by_us += 1
     promises.void(appointment)
-    _set_crew(appointment, [])
-    messages.tell(appointment, "visit_released", at=now)
+    _set_crew(appointment, [], at=now)
+    facts += messages.tell(appointment, "visit_released", at=now)
     facts.append(events.released(before=before, reason=reason))
     cases.record(appointment, *facts, transition=("released", "rebooked"), at=now, by=by)
     promises.promise_arrangement(appointment, at=now)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=now)
     return appointment
 
 
@@ -439,11 +460,11 @@ def reassign_crew(
             )
     crew = booking.take(window, needs, grid=grid, at=now, appointment=appointment, prefer=wanted, only=wanted)
     crew = [key for key in wanted if key in crew]
-    _set_crew(appointment, crew)
+    _set_crew(appointment, crew, at=now)
     cases.record(
         appointment, events.crew_changed(crew, before=before, reason=reason), transition="reassigned", at=now, by=by
     )
-    booking.give_back(appointment, but=crew, window=window)
+    booking.give_back(appointment, at=now, but=crew, window=window)
     return appointment
 
 

@@ -87,3 +87,11 @@ class Exclusion(models.TextChoices):
     FORCE_MAJEURE = "force_majeure", _("Beyond anybody's control, such as a storm")
     CUSTOMER_ASKED = "customer_asked", _("The customer asked for the change")
     KEPT = "kept", _("The technician was there in time after all")
+
+
+class Outcome(models.TextChoices):
+    """What became of a waitlist offer."""
+
+    ACCEPTED = "accepted", pgettext_lazy("offer", "Accepted")
+    DECLINED = "declined", pgettext_lazy("offer", "Declined")
+    EXPIRED = "expired", pgettext_lazy("offer", "Not answered in time")

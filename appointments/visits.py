@@ -201,7 +201,7 @@ def report_absent(*, appointment_id: int, notice: str, by: User | None, at: date
         cases.record(appointment, *facts, transition="absent", at=now, by=by)
         promises.promise_arrangement(appointment, at=now)
         promises.tell_ticket(appointment, "absent", at=now)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=now)
     return appointment
 
 
@@ -259,7 +259,7 @@ def fail(*, appointment_id: int, reason: str, note: str, by: User | None, at: da
     promises.promise_arrangement(appointment, at=now)
     promises.tell_ticket(appointment, "failed", at=now, note=note[:500], reason=reason)
     _tell_of_pair(appointment, at=now)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=now)
     return appointment
 
 
@@ -282,7 +282,7 @@ def _miss(appointment: Appointment, *, at: datetime, by: Any = None) -> None:
     messages.tell_dispatch(appointment, "visit_missed_notice", at=at)
     cases.record(appointment, *facts, transition="missed", at=at, by=by)
     promises.promise_arrangement(appointment, at=at)
-    booking.give_back(appointment)
+    booking.give_back(appointment, at=at)
 
 
 # --- what happens by itself ------------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ def ask_again(timer: Any, now: datetime) -> None:
     if now >= appointment.starts_at:
         facts = [events.said("visit_reminder", state="skipped")]
     else:
-        facts = messages.tell(appointment, "visit_reminder", at=now)
+        facts = messages.tell(appointment, "visit_reminder", at=now, valid_until=appointment.starts_at)
         call_at = min(messages.by_day(now + promises.ANSWER_WITHIN), appointment.starts_at - timedelta(hours=1))
         promises.set_call(appointment, fire_at=max(call_at, now))
     cases.record(appointment, *facts, transition="reminded", at=now)
@@ -332,7 +332,7 @@ def announce(timer: Any, now: datetime) -> None:
     if now >= appointment.starts_at:
         facts = [events.said("visit_notice", state="skipped")]
     else:
-        facts = messages.tell(appointment, "visit_notice", at=now)
+        facts = messages.tell(appointment, "visit_notice", at=now, valid_until=appointment.starts_at)
     cases.record(appointment, *facts, transition="reminded", at=now)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
 from .facts import Fact, Names, describes, digest
-from .models import Note
+from .models import Attachment, Note
 
 
 def note_added(note: Note) -> Fact:
@@ -32,6 +33,29 @@ def links_revoked() -> Fact:
 @describes("links_revoked")
 def _links_revoked(facts: dict[str, Any], names: Names) -> str:
     return _("Links sent to the customer were revoked")
+
+
+def attached(attachment: Attachment) -> Fact:
+    return Fact(
+        "attached",
+        {
+            "attachment": attachment.pk,
+            "note": attachment.note_id,
+            "kind": attachment.kind,
+            "type": attachment.content_type,
+            "size": attachment.size,
+            "digest": attachment.digest,
+        },
+        public=attachment.visibility == Note.Visibility.PUBLIC,
+    )
+
+
+@describes("attached")
+def _attached(facts: dict[str, Any], names: Names) -> str:
+    return _("File attached: %(kind)s, %(size)s") % {
+        "kind": Attachment.Kind(facts["kind"]).label,
+        "size": filesizeformat(facts["size"]),
+    }
 
 
 @describes("note_added")

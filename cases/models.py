@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
+from django.core.files.storage import Storage, storages
 from django.db import models
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -15,7 +16,7 @@ from customers.models import Customer, Region
 from staff.models import Team
 
 from . import numbers
-from .querysets import OPEN, CaseQuerySet
+from .querysets import OPEN, AttachmentQuerySet, CaseQuerySet
 from .states import NEVER, PRIORITY, Channel, ClockState, Severity, Urgency
 
 
@@ -48,6 +49,8 @@ class Case(models.Model):
     PREFIX: ClassVar[str] = ""
     STATES: ClassVar[type[models.TextChoices]]
     TYPES: ClassVar[type[models.TextChoices]]
+    # States in which few of many open cases are, and the column (owner, team) by which lists ask for one of them alone.
+    FEW: ClassVar[dict[str, str]] = {}
     kinds: ClassVar[dict[str, type[Case]]] = {}
 
     kind = models.CharField(max_length=16)
@@ -117,7 +120,11 @@ class Case(models.Model):
         ]
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Enter a kind in the register and let the database hold its states: kind ⇒ state in STATES."""
+        """Enter a kind in the register and let the database hold its states: kind ⇒ state in STATES.
+
+        Its few cases of a state get an index of their own: to find that nobody waits, a list would read all that is
+        open.
+        """
         super().__init_subclass__(**options)
         if not cls.__dict__.get("KIND") or cls.__dict__.get("__module__") == "__fake__":
             return
@@ -129,6 +136,12 @@ class Case(models.Model):
                     condition=~models.Q(kind=cls.KIND) | models.Q(state__in=list(cls.STATES.values)), name=name
                 )
             )
+        for state, column in cls.FEW.items():
+            name = f"case_{cls.KIND}_{state}"
+            if all(index.name != name for index in Case._meta.indexes):
+                condition = OPEN & models.Q(kind=cls.KIND, state=state)
+                index = models.Index(fields=[column, "sort_due_at", "id"], condition=condition, name=name)
+                cast("list[models.Index]", Case._meta.indexes).append(index)
 
     def __str__(self) -> str:
         return self.number
@@ -183,6 +196,11 @@ class Case(models.Model):
         if changed:
             update_row(self, changed)
         self._stored = present
+
+    def follow_state(self, kind: Case) -> None:
+        """Take over the state of this same case, which a transition of its kind has just changed in memory."""
+        assert kind.pk == self.pk
+        self.__dict__["state"] = kind.state
 
     @property
     def number(self) -> str:
@@ -248,6 +266,54 @@ class Note(models.Model):
             models.CheckConstraint(
                 condition=~models.Q(visibility="internal") | models.Q(direction="none"),
                 name="note_internal_stays_inside",
+            ),
+        ]
+
+
+def attachment_storage() -> Storage:
+    """Where files of cases are kept (STORAGES): outside the web root, and only by a view that asks who is asking."""
+    return storages["attachments"]
+
+
+class Attachment(models.Model):
+    """A file of a case, as it came (cases.attachments). Written once; triggers refuse UPDATE and DELETE."""
+
+    class Kind(models.TextChoices):
+        PHOTO = "photo", _("Photo")
+        SIGNATURE = "signature", _("Signature")
+        DOCUMENT = "document", _("Document")
+
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="attachments", db_index=False)
+    note = models.ForeignKey(
+        Note, on_delete=models.PROTECT, null=True, blank=True, related_name="attachments", db_index=False
+    )
+    name = models.CharField(max_length=120)
+    content_type = models.CharField(max_length=40)
+    size = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, db_index=False)
+    by_customer = models.BooleanField(default=False)
+    visibility = models.CharField(max_length=8, choices=Note.Visibility)
+    kind = models.CharField(max_length=10, choices=Kind)
+    file = models.FileField(max_length=100, storage=attachment_storage)
+
+    objects = AttachmentQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["case", "id"], name="attachment_of_case")]
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["note", "digest"], condition=models.Q(note__isnull=False), name="attachment_of_note_once"
+            ),
+            models.UniqueConstraint(
+                fields=["case", "visibility", "digest"],
+                condition=models.Q(note__isnull=True),
+                name="attachment_of_case_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(by_customer=False) | models.Q(by__isnull=True), name="attachment_by_one"
             ),
         ]
 

@@ -8,6 +8,8 @@ from typing import Any, Self
 from django.db import connection, models
 from django.db.models import Q
 
+from customers.models import Customer
+
 from .states import ClockState
 
 # A case is open while somebody owes the customer something: neither resolved nor ended.
@@ -25,7 +27,12 @@ class CaseQuerySet(models.QuerySet):  # type: ignore[type-arg]
         return self.filter(owner=person)
 
     def visible_to(self, person: Any) -> Self:
-        """What this person may see: everything, or the work of the own team and what the person answers for."""
+        """What this person may see: everything, or the work of the own team and what the person answers for.
+
+        A customer sees the own cases; what of them, the pages for customers decide.
+        """
+        if isinstance(person, Customer):
+            return self.filter(customer=person)
         if not person.may("desk.open"):
             return self.none()
         if person.may("cases.see_all_teams"):
@@ -49,6 +56,18 @@ class CaseQuerySet(models.QuerySet):  # type: ignore[type-arg]
         """
         of = ("self",) if self.model._meta.pk.name == "id" else (self.model._meta.pk.name, "self")
         return self.select_for_update(no_key=True, of=of).get(pk=pk)
+
+
+class AttachmentQuerySet(models.QuerySet):  # type: ignore[type-arg]
+    def visible_to(self, person: Any) -> Self:
+        """The files of the cases this member of staff may see, internal ones among them."""
+        from .models import Case
+
+        return self.filter(case__in=Case.objects.visible_to(person).values("pk"))
+
+    def visible_to_customer(self, customer: Any) -> Self:
+        """The public files of a customer's own cases."""
+        return self.filter(case__customer=customer, visibility="public")
 
 
 def locks_rows() -> bool:

@@ -1,4 +1,4 @@
-"""The timeline is append-only in the database itself: triggers refuse UPDATE and DELETE on its table.
+"""The timeline and what is attached to it are append-only in the database itself: triggers refuse UPDATE and DELETE.
 
 Installed after every migrate, because SQLite loses triggers when a table is remade.
 """
@@ -10,43 +10,50 @@ from typing import Any
 from django.db import connections
 
 TABLE = "cases_caseevent"
-_MESSAGE = "the timeline is append-only"
+# By table: the name of its triggers, and what they say.
+TABLES = {
+    TABLE: ("cases_timeline", "the timeline is append-only"),
+    "cases_attachment": ("cases_attachments", "attachments are append-only"),
+}
 
-_POSTGRESQL = f"""
-CREATE OR REPLACE FUNCTION cases_timeline_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+_POSTGRESQL = """
+CREATE OR REPLACE FUNCTION {name}_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- Erasure has its own door: a session that names its reason may remove what the law wants removed.
     IF current_setting('servicecenter.erasure', true) IS NOT NULL
        AND current_setting('servicecenter.erasure', true) <> '' THEN
         RETURN COALESCE(NEW, OLD);
     END IF;
-    RAISE EXCEPTION '{_MESSAGE}';
+    RAISE EXCEPTION '{message}';
 END $$;
-DROP TRIGGER IF EXISTS cases_timeline_append_only ON {TABLE};
-CREATE TRIGGER cases_timeline_append_only BEFORE UPDATE OR DELETE ON {TABLE}
-    FOR EACH ROW EXECUTE FUNCTION cases_timeline_refuse();
+DROP TRIGGER IF EXISTS {name}_append_only ON {table};
+CREATE TRIGGER {name}_append_only BEFORE UPDATE OR DELETE ON {table}
+    FOR EACH ROW EXECUTE FUNCTION {name}_refuse();
 """
 
 
 def install(using: str = "default", **_signal: Any) -> None:
-    """Create the triggers where the table exists."""
+    """Create the triggers where the tables exist."""
     connection = connections[using]
-    if TABLE not in connection.introspection.table_names():
-        return
+    present = connection.introspection.table_names()
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_POSTGRESQL)
-            return
-        for action in ("UPDATE", "DELETE"):
-            cursor.execute(
-                f"CREATE TRIGGER IF NOT EXISTS cases_timeline_no_{action.lower()} BEFORE {action} ON {TABLE} "
-                f"BEGIN SELECT RAISE(ABORT, '{_MESSAGE}'); END"
-            )
+        for table, (name, message) in TABLES.items():
+            if table not in present:
+                continue
+            if connection.vendor == "postgresql":
+                cursor.execute(_POSTGRESQL.format(name=name, table=table, message=message))
+                continue
+            for action in ("UPDATE", "DELETE"):
+                cursor.execute(
+                    f"CREATE TRIGGER IF NOT EXISTS {name}_no_{action.lower()} BEFORE {action} ON {table} "
+                    f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+                )
 
 
 def remove_delete_trigger(using: str = "default") -> None:
-    """Let the tests empty the table between transactional tests on SQLite, whose flush is a DELETE."""
+    """Let the tests empty the tables between transactional tests on SQLite, whose flush is a DELETE."""
     connection = connections[using]
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
-            cursor.execute("DROP TRIGGER IF EXISTS cases_timeline_no_delete")
+            for name, _message in TABLES.values():
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name}_no_delete")

@@ -13,21 +13,46 @@ from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django_fsm import FSMField
 
 _MOST_PARAMETERS = 30000
 
 
+def reserve_key(row: models.Model) -> None:
+    """Give a new row the next key of its table now, so that what points at it can be made before it is written.
+
+    Both databases check foreign keys at the end of the transaction.
+    """
+    table, wrapper = _tables(type(row))[0]._meta, connections[DEFAULT_DB_ALIAS]
+    with wrapper.cursor() as cursor:
+        if wrapper.vendor == "postgresql":
+            cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, %s))", [table.db_table, table.pk.column])
+        else:
+            # SQLite has one writer; the counter is made with the first row, or here.
+            cursor.execute(
+                "INSERT INTO sqlite_sequence (name, seq) SELECT %s, 0 "
+                "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = %s)",
+                [table.db_table, table.db_table],
+            )
+            cursor.execute("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = %s RETURNING seq", [table.db_table])
+        (key,) = cursor.fetchone()
+    setattr(row, table.pk.attname, key)
+    row.pk = key
+
+
 def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False) -> None:
-    """Insert new rows of one model (with its parents' halves) and set their keys, unless conflicts are ignored."""
+    """Insert new rows of one model (with its parents' halves) and set their keys, unless conflicts are ignored.
+
+    Rows with a key reserved before keep it: all of them or none.
+    """
     if not rows:
         return
+    keyed = rows[0].pk is not None
     for model in _tables(type(rows[0])):
-        fields = _inserted_fields(model)
-        size = max(1, _MOST_PARAMETERS // len(fields))
+        size = max(1, _MOST_PARAMETERS // len(_inserted_fields(model, keyed)))
         for start in range(0, len(rows), size):
-            _insert(model, fields, rows[start : start + size], ignore_conflicts=ignore_conflicts)
+            _insert(model, rows[start : start + size], keyed=keyed, ignore_conflicts=ignore_conflicts)
 
 
 @lru_cache(maxsize=64)
@@ -37,60 +62,62 @@ def _tables(model: type[models.Model]) -> list[type[models.Model]]:
 
 
 @lru_cache(maxsize=64)
-def _inserted_fields(model: type[models.Model]) -> list[Any]:
-    return [field for field in model._meta.local_concrete_fields if not isinstance(field, models.AutoField)]
+def _inserted_fields(model: type[models.Model], keyed: bool) -> list[Any]:
+    return [field for field in model._meta.local_concrete_fields if keyed or not isinstance(field, models.AutoField)]
 
 
 # Fields whose Python value is what the driver wants, and whose field would only hand it through.
 _PLAIN = {
-    models.BooleanField, models.CharField, models.TextField, models.SlugField, models.BigIntegerField,
-    models.PositiveIntegerField, models.PositiveSmallIntegerField, models.ForeignKey, models.OneToOneField, FSMField,
+    models.BigAutoField, models.BooleanField, models.CharField, models.TextField, models.SlugField,
+    models.BigIntegerField, models.PositiveIntegerField, models.PositiveSmallIntegerField, models.ForeignKey,
+    models.OneToOneField, FSMField,
 }  # fmt: skip
 
 
 @lru_cache(maxsize=64)
-def _writers(model: type[models.Model], vendor: str) -> list[tuple[str, Any]]:
+def _writers(model: type[models.Model], vendor: str, keyed: bool) -> list[tuple[str, Any]]:
     """For each inserted column its attribute, and what adapts the value: None where nothing has to."""
     # psycopg2 takes instants and durations as they are; SQLite stores text and numbers.
     plain = _PLAIN | ({models.DateTimeField, models.DurationField} if vendor == "postgresql" else set())
     return [
-        (field.attname, None if type(field) in plain else field.get_db_prep_save) for field in _inserted_fields(model)
+        (field.attname, None if type(field) in plain else field.get_db_prep_save)
+        for field in _inserted_fields(model, keyed)
     ]
 
 
 @lru_cache(maxsize=512)
-def _insert_sql(vendor: str, model: type[models.Model], count: int, ignore_conflicts: bool) -> str:
+def _insert_sql(vendor: str, model: type[models.Model], count: int, keyed: bool, ignore_conflicts: bool) -> str:
     quote: Any = connection.ops.quote_name
-    fields = _inserted_fields(model)
+    fields = _inserted_fields(model, keyed)
     line = "(" + ", ".join(["%s"] * len(fields)) + ")"
     pk: Any = model._meta.pk
     tail = ""
     if ignore_conflicts:
         tail = " ON CONFLICT DO NOTHING"
-    elif isinstance(pk, models.AutoField):
+    elif isinstance(pk, models.AutoField) and not keyed:
         tail = f" RETURNING {quote(pk.column)}"
     columns = ", ".join(quote(field.column) for field in fields)
     return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {', '.join([line] * count)}{tail}"  # noqa: S608
 
 
-def _insert(
-    model: type[models.Model], fields: list[Any], rows: Sequence[models.Model], *, ignore_conflicts: bool
-) -> None:
-    writers = _writers(model, connection.vendor)
+def _insert(model: type[models.Model], rows: Sequence[models.Model], *, keyed: bool, ignore_conflicts: bool) -> None:
+    wrapper = connections[DEFAULT_DB_ALIAS]
+    writers = _writers(model, wrapper.vendor, keyed)
     parameters = [
-        value if (value := getattr(row, name)) is None or adapt is None else adapt(value, connection)
+        value if (value := getattr(row, name)) is None or adapt is None else adapt(value, wrapper)
         for row in rows
         for name, adapt in writers
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(_insert_sql(connection.vendor, model, len(rows), ignore_conflicts), parameters)
-        keys = cursor.fetchall() if isinstance(model._meta.pk, models.AutoField) and not ignore_conflicts else []
+    asks = isinstance(model._meta.pk, models.AutoField) and not keyed and not ignore_conflicts
+    with wrapper.cursor() as cursor:
+        cursor.execute(_insert_sql(wrapper.vendor, model, len(rows), keyed, ignore_conflicts), parameters)
+        keys = cursor.fetchall() if asks else []
     for row, (key,) in zip(rows, keys, strict=False):
         # The table's own key, and the link of a kind to its case.
         setattr(row, model._meta.pk.attname, key)
         row.pk = key
     for row in rows:
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 def update_row(row: models.Model, attnames: Iterable[str]) -> None:

@@ -8,7 +8,6 @@ from functools import lru_cache
 import phonenumbers
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from pypinyin import Style, lazy_pinyin
 
 from common.crypto import blind_index
 from common.errors import InvalidInput
@@ -52,6 +51,9 @@ def email_index(address: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _plain_pieces(name: str) -> frozenset[str]:
+    # Its tables take 50 MB: only a process that keeps or looks up names loads them, no worker.
+    from pypinyin import Style, lazy_pinyin
+
     compact = re.sub(r"\s+", "", name).casefold()
     words = [word.casefold() for word in re.findall(r"[^\W_]+", name)]
     syllables = [syllable.casefold() for syllable in lazy_pinyin(compact)]

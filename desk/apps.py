@@ -14,11 +14,18 @@ class DeskConfig(AppConfig):
 
         register(Entry("queue", "desk:queue", _("My queue"), "inbox", "desk.open", 10, shortcut="q", count=overdue))
         register(Entry("team", "desk:team", _("Team"), "users", "desk.open", 20, shortcut="t"))
+        register(Entry("dispatch", "desk:dispatch", _("Dispatch"), "truck", "dispatch.open", 40, shortcut="d"))
         for setting in (
+            Entry("mine", "desk:mine", _("My working time"), "clock", "", 5),
+            Entry("outages", "desk:outages", _("Area outages"), "radio-tower", "desk.open", 5),
             Entry("parked", "desk:parked", _("Parked work"), "circle-pause", "settings.parked", 10),
             Entry("calendars", "desk:calendars", _("Calendars"), "calendar-days", "settings.calendars", 20),
             Entry("policies", "desk:policies", _("Policies"), "shield-check", "settings.policies", 30),
             Entry("people", "desk:people", _("People and teams"), "users", "settings.people", 40),
+            Entry(
+                "working_time", "desk:working_time", _("Working time"), "calendar-clock", "settings.working_time", 50
+            ),
+            Entry("skills", "desk:skills", _("Skills and certificates"), "wrench", "settings.skills", 60),
         ):
             register_setting(setting)
         if settings.DEMO or settings.DEBUG:

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from cases.attachments import ENDINGS
 from cases.models import Category, Note
 from cases.states import Channel, Severity, Urgency
 from common.errors import DomainError
@@ -29,6 +30,21 @@ def text(label: Any, rows: int = 3, **options: Any) -> forms.CharField:
     return forms.CharField(
         label=label, widget=forms.Textarea(attrs={"rows": rows}), required=False, strip=False, **options
     )
+
+
+class FileInput(forms.FileInput):
+    allow_multiple_selected = True
+
+
+class FilesField(forms.Field):
+    """Any number of uploaded files. What they are and how large, cases.attachments finds out; this asks for nothing."""
+
+    widget = FileInput
+
+    def __init__(self, **options: Any) -> None:
+        endings = ",".join(ending for endings in ENDINGS.values() for ending in endings)
+        widget = FileInput(attrs={"accept": endings})
+        super().__init__(label=_("Attach files"), required=False, widget=widget, **options)
 
 
 class TicketForm(forms.Form):
@@ -56,10 +72,12 @@ class ReplyForm(TicketForm):
     reason = choice(_("Waiting for"), WaitReason.choices, initial=WaitReason.DOCUMENTS)
     resolution = text(_("What fixed it"), rows=2, help_text=_("Left empty, the reply itself is recorded."))
     verified = choice(_("How we know"), [("", _("Choose")), *Verified.choices])
+    files = FilesField()
 
 
 class NoteForm(TicketForm):
     body = text(_("Note"), rows=3)
+    files = FilesField()
 
 
 class CallForm(TicketForm):
@@ -75,6 +93,7 @@ class CallForm(TicketForm):
 class CustomerForm(TicketForm):
     channel = choice(_("It came by"), Channel.choices)
     body = text(_("What the customer said"), rows=3)
+    files = FilesField()
 
     def prepare(self) -> None:
         self.initial.setdefault("channel", self.ticket.channel)

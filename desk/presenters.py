@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from cases.facts import Names, sentence
-from cases.models import Case, CaseEvent, Note
+from cases.models import Attachment, Case, CaseEvent, Note
 from cases.states import NEVER, Channel
 from common import clockface
 from common.clockface import Chip
@@ -579,6 +579,28 @@ def _milestones(ticket: Ticket, listing: Listing) -> list[dict[str, Any]]:
 # --- conversation and timeline -------------------------------------------------------------------------------------
 
 
+FILE_ICONS = {
+    Attachment.Kind.PHOTO: "image",
+    Attachment.Kind.SIGNATURE: "square-pen",
+    Attachment.Kind.DOCUMENT: "file-text",
+}
+
+
+@dataclass(frozen=True)
+class FileLink:
+    """A file to fetch, under the turn it came with."""
+
+    name: str
+    url: str
+    icon: str
+    size: int
+
+    @classmethod
+    def of(cls, attachment: Attachment) -> FileLink:
+        url = reverse("desk:attachment", args=[attachment.pk])
+        return cls(attachment.name, url, FILE_ICONS[Attachment.Kind(attachment.kind)], attachment.size)
+
+
 @dataclass(frozen=True)
 class Entry:
     """A turn of the conversation, or one line of the timeline between the turns."""
@@ -590,6 +612,7 @@ class Entry:
     channel: str = ""
     icon: str = ""
     entered_by: str = ""
+    files: list[FileLink] = field(default_factory=list)
 
 
 EVENT_ICONS = {
@@ -607,6 +630,7 @@ EVENT_ICONS = {
     "cancelled": "x",
     "checked": "clipboard-list",
     "notice": "send",
+    "attached": "paperclip",
     "clocks_started": "timer",
     "clocks_aimed": "timer",
     "clocks_paused": "circle-pause",
@@ -658,13 +682,22 @@ def conversation(ticket: Ticket, person: Any, *, whole: bool = False) -> Convers
     if not whole:
         said, happened = said[:ENTRIES_SHOWN], happened[:ENTRIES_SHOWN]
     names = _names(ticket, person, said, happened)
+    # The timeline tells whether there are files, unless its beginning was cut off.
+    has_files = cut or any(event.kind == "attached" for event in happened)
+    attached = list(Attachment.objects.filter(case_id=ticket.pk)) if has_files else []
+    files = {note.pk: [FileLink.of(file) for file in attached if file.note_id == note.pk] for note in said}
+    alone = {file.pk: FileLink.of(file) for file in attached if file.note_id is None}
     # At the same instant a note stands before the facts that follow from it.
-    lines = [(note.at, 0, note.pk, _turn(note, ticket, person)) for note in said]
-    lines += [(event.at, 1, event.seq, _line(event, names)) for event in happened]
+    lines = [(note.at, 0, note.pk, _turn(note, ticket, person, files[note.pk])) for note in said]
+    lines += [
+        (event.at, 1, event.seq, _line(event, names, alone))
+        for event in happened
+        if not (event.kind == "attached" and event.facts["note"])  # shown under its note
+    ]
     return Conversation([entry for *_order, entry in sorted(lines, key=lambda line: line[:3])], cut)
 
 
-def _turn(note: Note, ticket: Ticket, person: Any) -> Entry:
+def _turn(note: Note, ticket: Ticket, person: Any, files: list[FileLink]) -> Entry:
     author = str(note.author) if note.author_id else ""
     channel = str(Channel(note.channel).label) if note.channel else ""
     customer = str(ticket.customer) if ticket.customer_id else _("Customer")
@@ -672,18 +705,20 @@ def _turn(note: Note, ticket: Ticket, person: Any) -> Entry:
         outcome = str(Note.Outcome(note.outcome).label)
         channel = _("Call · %(outcome)s") % {"outcome": outcome}
         if note.outcome != Note.Outcome.REACHED:
-            return Entry(note.at, "call", note.body, author, channel)
+            return Entry(note.at, "call", note.body, author, channel, files=files)
     if note.direction == Note.Direction.IN:
-        return Entry(note.at, "customer", note.body, customer, channel, entered_by=author)
+        return Entry(note.at, "customer", note.body, customer, channel, entered_by=author, files=files)
     if note.visibility == Note.Visibility.INTERNAL:
-        return Entry(note.at, "note", note.body, author or _("System"))
+        return Entry(note.at, "note", note.body, author or _("System"), files=files)
     kind = "me" if note.author_id == person.pk else "staff"
-    return Entry(note.at, kind, note.body, author or _("System"), channel)
+    return Entry(note.at, kind, note.body, author or _("System"), channel, files=files)
 
 
-def _line(event: CaseEvent, names: Names) -> Entry:
+def _line(event: CaseEvent, names: Names, files: dict[int, FileLink]) -> Entry:
     by = str(event.by) if event.by_id else ""
-    return Entry(event.at, "event", sentence(event, names), by, icon=EVENT_ICONS.get(event.kind, "zap"))
+    words, icon = sentence(event, names), EVENT_ICONS.get(event.kind, "zap")
+    found = [files[event.facts["attachment"]]] if event.kind == "attached" else []
+    return Entry(event.at, "event", words, by, icon=icon, files=found)
 
 
 def _names(ticket: Ticket, person: Any, notes: list[Note], events: list[CaseEvent]) -> Names:
@@ -786,7 +821,13 @@ def customer_pane(ticket: Ticket, person: Any, listing: Listing) -> CustomerPane
             for contact in customer.contacts.all()
         ]
         + [
-            _protected("address", home.pk, _("Address"), home.masked, bool(home.house))
+            _protected(
+                "address",
+                home.pk,
+                _("Address of this ticket") if home.pk == ticket.address_id else _("Address"),
+                home.masked,
+                bool(home.house),
+            )
             for home in customer.addresses.all()
         ],
         history=[

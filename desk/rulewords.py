@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, pgettext
 from cases.models import Category
 from cases.states import Channel, Severity, Urgency
 from customers.models import Grade, Region
+from sla import moments
 from sla.models import Rule
 from sla.promises import title
 from sla.states import StepKind
@@ -26,21 +27,6 @@ AUDIENCES = {
     "lead": gettext_lazy("the team lead"),
     "supervisor": gettext_lazy("the supervisors"),
     "head": gettext_lazy("the head"),
-}
-MOMENTS = {
-    "opened": gettext_lazy("receipt"),
-    "visit_needed": gettext_lazy("a visit is found necessary"),
-    "first_reply": gettext_lazy("first reply"),
-    "replied": gettext_lazy("reply"),
-    "planned": gettext_lazy("handling plan"),
-    "located": gettext_lazy("fault located"),
-    "on_site": gettext_lazy("technician on site"),
-    "restored": gettext_lazy("service restored"),
-    "resolved": gettext_lazy("resolved"),
-    "closed": gettext_lazy("closed"),
-    "confirmed": gettext_lazy("confirmed by the customer"),
-    "notice_accepted": gettext_lazy("notice accepted for delivery"),
-    "customer_told": gettext_lazy("customer told by phone"),
 }
 PAUSES = {
     "pending": gettext_lazy("while waiting for the customer"),
@@ -125,8 +111,8 @@ def _words(rule: Rule, names: Names, calendars: dict[str, str]) -> RuleWords:
         limit=limit_words(rule.limits) if rule.limits else "",
         span=_("From %(start)s until %(stops)s")
         % {
-            "start": MOMENTS.get(rule.starts, rule.starts),
-            "stops": pgettext("between alternatives", " or ").join(str(MOMENTS.get(stop, stop)) for stop in rule.stops),
+            "start": moments.label(rule.starts),
+            "stops": pgettext("between alternatives", " or ").join(moments.label(stop) for stop in rule.stops),
         },
         calendar=calendars.get(rule.calendar, rule.calendar),
         pauses=_list(PAUSES.get(state, state) for state in rule.pauses) or _("never"),
@@ -150,6 +136,11 @@ def _step(step: dict[str, Any]) -> str:
         "tier": step.get("tier", ""),
         "whom": _list(dict.fromkeys(str(AUDIENCES.get(name, name)) for name in step["tell"])),
     }
+    if step["kind"] == StepKind.WARN and step["at"].startswith("due-"):
+        return _("%(time)s before the target: warns %(whom)s") % {
+            **facts,
+            "time": limit_words([step["at"].removeprefix("due-")]),
+        }
     if step["kind"] == StepKind.WARN:
         return _("At %(at)s of the time: warns %(whom)s") % facts
     if step["kind"] == StepKind.TIER:

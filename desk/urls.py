@@ -1,6 +1,24 @@
 """The desk's addresses (architecture.md §9); each story brings its own."""
 
-from .views import actions, changes, customers, find, mine, new, outbox, queue, settings, team, ticket
+from .views import (
+    actions,
+    assign,
+    attachments,
+    changes,
+    customers,
+    dispatch,
+    find,
+    mine,
+    new,
+    outages,
+    outbox,
+    queue,
+    settings,
+    skills,
+    team,
+    ticket,
+    working_time,
+)
 
 app_name = "desk"
 urlpatterns = [
@@ -12,7 +30,13 @@ urlpatterns = [
     *customers.urlpatterns,
     *outbox.urlpatterns,
     *settings.urlpatterns,
+    *working_time.urlpatterns,
+    *skills.urlpatterns,
     *mine.urlpatterns,
+    *dispatch.urlpatterns,
+    *assign.urlpatterns,
+    *outages.urlpatterns,
     *ticket.urlpatterns,
     *actions.urlpatterns,
+    *attachments.urlpatterns,
 ]

@@ -44,6 +44,18 @@ def units(text: str) -> int:
     return len(text.encode("utf-16-be", "replace")) // 2
 
 
+_PLAIN = str.maketrans({"–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'", "…": "...", "\u00a0": " "})
+
+
+def plain(text: str) -> str:
+    """The text with plain marks for typographic ones where that alone makes it one of GSM letters, and so half as long.
+
+    A text that needs UCS-2 anyway keeps its marks.
+    """
+    simple = text.translate(_PLAIN)
+    return simple if _is_gsm(simple) else text
+
+
 def cut(text: str, most: int) -> str:
     """The beginning of `text` in at most `most` UCS-2 characters, with dots where something was left out."""
     if units(text) <= most:

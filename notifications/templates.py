@@ -61,7 +61,7 @@ def render_sms(name: str, language: str, context: dict[str, Any]) -> str:
 
     def filled(most: int | None = None) -> str:
         cut = {} if most is None else {hole: _Text(sms.cut(values[hole], most)) for hole in elastic}
-        return form.format(**{**values, **cut}).strip()
+        return sms.plain(form.format(**{**values, **cut}).strip())
 
     whole = filled()
     if not elastic or sms.parts_of(whole) <= MOST_PARTS:
@@ -87,6 +87,7 @@ def _values(language: str, context: dict[str, Any]) -> dict[str, Any]:
     values = {
         "service": settings.SERVICE_NAME["en" if language.startswith("en") else "zh-hans"],
         "telephone": settings.SERVICE_PHONE,
+        "link": settings.PUBLIC_URL,  # a message that brings none of its own leads to the front door
         **context,
     }
     return {name: _Text(value) if isinstance(value, str) else value for name, value in values.items()}

@@ -40,3 +40,6 @@ sqlite_path() {
     path="${path#sqlite://}"
     echo "${path:-${SERVICECENTER_VAR:-$ROOT/var}/servicecenter.sqlite3}"
 }
+
+# Where files of cases are kept, unless the settings say otherwise.
+attachments_folder() { echo "${SERVICECENTER_VAR:-$ROOT/var}/attachments"; }

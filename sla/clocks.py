@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -20,7 +21,7 @@ from cases.states import NEVER, ClockState
 from common.bulk import insert_rows, update_rows
 from common.errors import DomainError
 
-from . import escalation, events, policies
+from . import escalation, events, moments, policies
 from .arithmetic import Aim, Calendar, RunningLimit
 from .arithmetic.calendars import REACH
 from .models import CalendarVersion, Deadline, Rule, Timer, read_limit
@@ -29,11 +30,14 @@ from .states import DeadlineState, StepKind, Verdict
 PAUSE_CAP = timedelta(days=5)
 SOON = timedelta(minutes=30)
 RESOLUTION = "resolve"
+FIRST_RESPONSE = "first_response"
 LIVE = (DeadlineState.RUNNING, DeadlineState.PAUSED)
 _JUDGED = (DeadlineState.STOPPED, DeadlineState.BROKEN)
 _ENDED = {"cancelled", "merged"}
 # A case taken up again goes on with the time it has used; a visit booked anew begins with a new agreement.
 _NEW_CYCLE = {"reopened", "rebooked"}
+# What begins in the middle of a case and was owed since its receipt (requirements.md C-05).
+_SINCE_RECEIPT = {"opened", "visit_needed", "given"}
 _FIELDS = [
     "rule_id", "calendar_version_id", "limits", "started_at", "carried", "pinned_at", "because", "pauses",
     "paused_until", "due_at", "stopped_at", "state", "steps",
@@ -41,29 +45,34 @@ _FIELDS = [
 
 
 def on_case_changed(
-    sender: Any, case: Case, transitions: tuple[str, ...], at: datetime, by: Any, **_signal: Any
+    sender: Any,
+    case: Case,
+    transitions: tuple[str, ...],
+    at: datetime,
+    by: Any,
+    deadlines: list[Deadline] | None = None,
+    **_signal: Any,
 ) -> None:
     """Start, pause, resume, re-aim, stop and cancel the deadlines of a case that changed."""
-    clocks = Clocks(case, at=at, by=by, fresh="opened" in transitions)
+    if "opened" in transitions:
+        deadlines = []
+    clocks = Clocks(case, at=at, by=by, deadlines=deadlines)
     for transition in transitions:
         clocks.apply(transition)
     clocks.save()
 
 
 class Clocks:
-    """The deadlines of one case during one change."""
+    """The deadlines of one case during one change; they are read unless the caller has all of them."""
 
     tells = True  # people hear of it; of a past that is written afterwards nobody does
 
-    def __init__(self, case: Case, *, at: datetime, by: Any = None, fresh: bool = False) -> None:
+    def __init__(self, case: Case, *, at: datetime, by: Any = None, deadlines: list[Deadline] | None = None) -> None:
         self.case, self.at, self.by = case, at, by
-        self.deadlines: list[Deadline] = (
-            []
-            if fresh
-            else list(
-                Deadline.objects.filter(case_id=case.pk).select_related("rule", "calendar_version").order_by("pk")
-            )
-        )
+        if deadlines is None:
+            found = Deadline.objects.filter(case_id=case.pk)
+            deadlines = list(found.select_related("rule", "calendar_version").order_by("pk"))
+        self.deadlines = deadlines
         self.changed: dict[int, Deadline] = {}
         self.new: list[Deadline] = []
         self._read: policies.Book | None = None
@@ -146,8 +155,8 @@ class Clocks:
             self.changed[deadline.pk] = deadline
 
     def _rules(self, transition: str) -> dict[str, Rule]:
-        if transition not in STARTING:
-            return {}
+        if transition not in moments.STARTS and transition not in _NEW_CYCLE:
+            return {}  # nothing starts here: the policy need not be looked up
         version = self._book().version
         return policies.rules_for(self.case, version) if version else {}
 
@@ -486,12 +495,6 @@ class Clocks:
             Timer.objects.filter(pk__in=delete).delete()
 
 
-# Transitions at which a promise may start; others need not look the policy up.
-STARTING = {*policies.STARTS, *_NEW_CYCLE}
-# What begins in the middle of a case and was owed since its receipt (requirements.md C-05).
-_SINCE_RECEIPT = {"opened", "visit_needed", "given"}
-
-
 # --- one deadline --------------------------------------------------------------------------------------------------
 
 
@@ -528,8 +531,10 @@ def _moment(deadline: Deadline, target: Aim, text: str) -> datetime | None:
     """When a step is taken: a part of the limit, the due instant, running time after it, or from the start."""
     if text == "due":
         return deadline.due_at
+    if text.startswith("due-"):
+        return _before_due(deadline, text.removeprefix("due-"))
     if text.endswith("%"):
-        fraction = Fraction(int(text[:-1]), 100)
+        fraction = _percentage(text)
         if deadline.pinned_at:
             whole = deadline.calendar.between(deadline.started_at, deadline.pinned_at)
             return deadline.calendar.add(deadline.started_at, whole * fraction.numerator / fraction.denominator)
@@ -539,6 +544,21 @@ def _moment(deadline: Deadline, target: Aim, text: str) -> datetime | None:
             return None
         return read_limit(text.removeprefix("due+")).due(deadline.calendar, deadline.due_at)
     return target.at_limit(read_limit(text))
+
+
+@lru_cache(maxsize=128)
+def _percentage(text: str) -> Fraction:
+    return Fraction(int(text[:-1]), 100)
+
+
+def _before_due(deadline: Deadline, text: str) -> datetime | None:
+    """Running time before the due instant; nothing where the promise was made later than that."""
+    limit = read_limit(text)
+    assert isinstance(limit, RunningLimit), "policies admit nothing else"
+    if deadline.due_at is None:
+        return None
+    at = deadline.calendar.subtract(deadline.due_at, limit.span)
+    return at if at > deadline.started_at else None
 
 
 def _iso(at: datetime | None) -> str | None:

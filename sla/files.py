@@ -52,7 +52,7 @@ def rule_table(rule: Any) -> dict[str, Any]:
         "pauses": rule.pauses,
         "statutory": rule.statutory,
         "once": rule.once,
-        "warn": [step["at"] for step in rule.steps if step["kind"] == StepKind.WARN],
+        "warn": [_warning(step) for step in rule.steps if step["kind"] == StepKind.WARN],
         "rungs": [
             {name: step[name] for name in ("at", "tier", "tell") if name in step}
             for step in rule.steps
@@ -62,6 +62,10 @@ def rule_table(rule: Any) -> dict[str, Any]:
     # What is empty or false is so by default; only the list of limits says something when it is empty.
     table = {name: value for name, value in table.items() if value or name == "limit"}
     return table | {"breach": next(step["tell"] for step in rule.steps if step["kind"] == StepKind.BREACH)}
+
+
+def _warning(step: dict[str, Any]) -> Any:
+    return step["at"] if step["tell"] == ["owner"] else {"at": step["at"], "tell": step["tell"]}
 
 
 def _lines(table: dict[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from django.db import connection
 
 from cases.models import Case
 
+from . import moments
 from .arithmetic import Calendar, Limit, LimitError
 from .models import CalendarVersion, PolicyVersion, Rule
 from .states import StepKind
@@ -140,8 +141,6 @@ def _many(value: Any) -> list[Any]:
 
 # --- reading and refusing ------------------------------------------------------------------------------------------
 
-# What a promise may start with: the clocks listen to nothing else.
-STARTS = {"opened", "visit_needed", "resolved", "given"}
 _PERCENT = re.compile(r"(\d{1,3})%")
 _AUDIENCES = {"owner", "team", "lead", "supervisor", "head"}
 _KEYS = {
@@ -203,8 +202,12 @@ def _read_rule(entry: dict[str, Any], calendars: dict[str, Calendar]) -> RuleFor
     selectors = dict(entry.get("when", {}))
     if strange := set(selectors) - set(SELECTORS):
         raise PolicyError(f"cannot select by {', '.join(sorted(strange))}")
-    if entry.get("start", "opened") not in STARTS:
-        raise PolicyError(f"nothing starts with {entry['start']!r}, only with {', '.join(sorted(STARTS))}")
+    starts, stops = entry.get("start", "opened"), _texts(entry, "stop")
+    if starts not in moments.STARTS:
+        raise PolicyError(f"nothing starts with {starts!r}, only with {', '.join(sorted(moments.STARTS))}")
+    for word in stops:
+        if word not in moments.STOPS:
+            raise PolicyError(f"nothing stops with {word!r}, only with {', '.join(sorted(moments.STOPS))}")
     limits = [str(Limit.parse(text)) for text in _texts(entry, "limit") if text]
     calendar = entry.get("calendar", "always")
     if calendar not in calendars:
@@ -221,14 +224,14 @@ def _read_rule(entry: dict[str, Any], calendars: dict[str, Calendar]) -> RuleFor
     return RuleForm(
         promise=promise,
         selectors=selectors,
-        starts=entry.get("start", "opened"),
-        stops=_texts(entry, "stop"),
+        starts=starts,
+        stops=stops,
         limits=limits,
         calendar=calendar,
         pauses=pauses,
         statutory=statutory,
         once=bool(entry.get("once", False)),
-        steps=_steps(entry),
+        steps=_steps(entry, given=starts == "given"),
     )
 
 
@@ -240,11 +243,23 @@ def _texts(entry: dict[str, Any], key: str, default: Any = None) -> list[str]:
     return list(_many(value))
 
 
-def _steps(entry: dict[str, Any]) -> list[dict[str, Any]]:
-    steps: list[dict[str, Any]] = [
-        {"name": f"warn-{at}", "kind": str(StepKind.WARN), "at": at, "tell": ["owner"]}
-        for at in _texts(entry, "warn", [])
-    ]
+def _warnings(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A warning is a moment, told to the owner, or a table with a moment and whom to tell."""
+    for warning in _many(entry.get("warn", [])):
+        if isinstance(warning, str):
+            warning = {"at": warning}
+        if not isinstance(warning, dict) or not isinstance(warning.get("at"), str):
+            raise PolicyError(
+                'a warning is a moment, such as "75%", or a table such as { at = "75%", tell = ["lead"] }'
+            )
+        if strange := set(warning) - {"at", "tell"}:
+            raise PolicyError(f"a warning has no {', '.join(sorted(strange))}")
+        at, tell = warning["at"], _texts(warning, "tell", ["owner"])
+        yield {"name": f"warn-{at}", "kind": str(StepKind.WARN), "at": at, "tell": tell}
+
+
+def _steps(entry: dict[str, Any], *, given: bool) -> list[dict[str, Any]]:
+    steps = list(_warnings(entry))
     rungs = entry.get("rungs", [])
     if not isinstance(rungs, list) or not all(isinstance(rung, dict) for rung in rungs):
         raise PolicyError('rungs are a list of tables, such as { at = "50%", tier = 2, tell = ["lead"] }')
@@ -273,7 +288,7 @@ def _steps(entry: dict[str, Any]) -> list[dict[str, Any]]:
     for step in steps:
         if strange := set(step["tell"]) - _AUDIENCES:
             raise PolicyError(f"there is no audience {', '.join(sorted(strange))}")
-        fraction = _check_moment(step)
+        fraction = _check_moment(step, given=given)
         if step["kind"] == StepKind.TIER:
             tier: Any = step["tier"]
             if tier not in (2, 3):
@@ -284,8 +299,15 @@ def _steps(entry: dict[str, Any]) -> list[dict[str, Any]]:
     return steps
 
 
-def _check_moment(step: dict[str, Any]) -> Fraction:
+def _check_moment(step: dict[str, Any], *, given: bool) -> Fraction:
     text = step["at"]
+    if step["kind"] == StepKind.WARN and text.startswith("due-"):
+        # A promise with a limit of its own says how much of it is used; a date from outside has no such parts.
+        if not given:
+            raise PolicyError(f"{text!r}: a warning counts back from a date that is given; here, use a percentage")
+        if not (limit := Limit.parse(text.removeprefix("due-"))).is_running:
+            raise PolicyError(f"{limit}: before the target a warning is running time, like due-15m")
+        return Fraction(1)
     if match := _PERCENT.fullmatch(text):
         fraction = Fraction(int(match[1]), 100)
         if not 0 < fraction < 1:

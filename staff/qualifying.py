@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping
 from datetime import date, datetime
+from pathlib import Path
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
@@ -15,6 +18,8 @@ from common.errors import InvalidInput, NotAllowed
 from .models import User
 from .records import record
 from .skills import LEVELS, Certificate, CertificateKind, Skill, UserSkill
+
+SHIPPED = Path(__file__).parent / "defaults" / "skills.toml"
 
 
 def _allow(by: User | None, about: User | None = None) -> None:
@@ -47,6 +52,19 @@ def set_skill(*, user_id: int, skill: Skill, level: int, by: User | None, at: da
     if before != level:
         record("skill_set", by=by, at=at or clock.now(), about=person, skill=skill.code, level=level, before=before)
     return held
+
+
+@transaction.atomic
+def set_skills(
+    *, user_id: int, levels: Mapping[Skill, int | None], by: User | None, at: datetime | None = None
+) -> None:
+    """Say how well somebody does several things at once; None: not at all. All or nothing, as `set_skill` refuses."""
+    now = at or clock.now()
+    for skill, level in levels.items():
+        if level is None:
+            drop_skill(user_id=user_id, skill=skill, by=by, at=now)
+        else:
+            set_skill(user_id=user_id, skill=skill, level=level, by=by, at=now)
 
 
 @transaction.atomic
@@ -148,3 +166,18 @@ def _checked_names(code: str, name_zh: str, name_en: str) -> dict[str, str]:
         if not value:
             raise InvalidInput(_("Enter a name in both languages."), field=name)
     return names
+
+
+@transaction.atomic
+def load_shipped_skills(*, at: datetime | None = None) -> int:
+    """Load the shipped skills and kinds of certificates where there are none yet; return how many were added."""
+    if Skill.objects.exists() or CertificateKind.objects.exists():
+        return 0
+    form = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
+    kinds: dict[str | None, CertificateKind | None] = {None: None}
+    for code, node in form["certificates"].items():
+        kinds[code] = save_certificate_kind(code=code, name_zh=node["zh"], name_en=node["en"], by=None, at=at)
+    for code, node in form["skills"].items():
+        kind = kinds[node.get("certificate")]
+        save_skill(code=code, name_zh=node["zh"], name_en=node["en"], certificate_kind=kind, by=None, at=at)
+    return len(kinds) - 1 + len(form["skills"])

@@ -8,12 +8,15 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from common import clock
 from common.errors import DomainError, InvalidInput, NotAllowed
 
 from .models import Team, User
 from .permissions import Role
+from .records import record
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ def create_person(
     person = User(username=username, name=name, role=_checked_role(role), team=team, email=email.strip())
     person.set_password(_checked_password(password, person))
     person.save()
+    record("person_created", by=by, at=clock.now(), about=person, role=role, team=person.team_id)
     log.info("person %s created by %s: role %s, team %s", person.pk, by.pk if by else "command", role, person.team_id)
     return person
 
@@ -67,11 +71,14 @@ def change_person(
     Nobody changes their own role or shuts themselves out, and one administrator always remains.
     """
     _allow(by)
-    # All administrators are locked, in one order: two of them cannot remove each other at the same moment.
-    administrators = list(
-        User.objects.filter(role=Role.ADMINISTRATOR, is_active=True).order_by("pk").select_for_update(no_key=True)
-    )
-    person = User.objects.select_for_update(no_key=True).get(pk=person_id)
+    # All administrators and the person are locked, in one order: two administrators cannot remove each other at the
+    # same moment, and whoever plans shifts for several people at once (staff.planning) never waits in a circle.
+    concerned = User.objects.filter(Q(role=Role.ADMINISTRATOR, is_active=True) | Q(pk=person_id))
+    locked = {row.pk: row for row in concerned.order_by("pk").select_for_update(no_key=True)}
+    if person_id not in locked:
+        raise User.DoesNotExist
+    person = locked[person_id]
+    administrators = [row for row in locked.values() if row.role == Role.ADMINISTRATOR and row.is_active]
     name = name.strip()
     if not name:
         raise InvalidInput(_("Enter the person's name."), field="name")
@@ -88,6 +95,9 @@ def change_person(
     person.save(update_fields=["name", "role", "team", "is_active", "email"])
     after = (person.role, person.team_id, person.is_active)
     if before != after:
+        names = ("role", "team", "is_active")
+        was, became = dict(zip(names, before, strict=True)), dict(zip(names, after, strict=True))
+        record("person_changed", by=by, at=clock.now(), about=person, before=was, after=became)
         log.info("person %s changed by %s: %s became %s", person.pk, by.pk if by else "command", before, after)
     return person
 
@@ -99,6 +109,7 @@ def change_password(*, person_id: int, password: str, by: User | None) -> User:
         person = User.objects.select_for_update(no_key=True).get(pk=person_id)
         person.set_password(_checked_password(password, person))
         person.save(update_fields=["password"])
+        record("password_set", by=by, at=clock.now(), about=person)
     log.info("password of person %s set by %s", person.pk, by.pk if by else "command")
     return person
 
@@ -125,6 +136,7 @@ def save_team(
         team = Team(code=code)
     team.name_zh, team.name_en, team.dispatches = name_zh, name_en, dispatches
     team.save()
+    record("team_saved", by=by, at=clock.now(), team=team.code, dispatches=dispatches)
     log.info("team %s saved by %s", team.code, by.pk if by else "command")
     return team
 

@@ -90,6 +90,17 @@ def _empty_cache() -> Iterator[None]:
     cache.clear()
 
 
+@pytest.fixture
+def attachments_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test's own for the files of cases."""
+    from cases.attachments import storage
+
+    folder = tmp_path / "attachments"
+    for name in ("base_location", "location"):
+        monkeypatch.setitem(storage().__dict__, name, str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> str:
     """A Redis of this run's own; worker processes under test are given it as REDIS_URL."""

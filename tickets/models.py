@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import models
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from cases.models import Case
 from cases.querysets import CaseQuerySet
+from common.crypto import EncryptedTextField
 from common.transitions import guard
+from customers.models import Address, Language, Region
 
 from .states import OPEN, State, Type, Verified
 
@@ -57,8 +61,13 @@ class Ticket(Case):
     PREFIX = "T"
     STATES = State
     TYPES = Type
+    FEW = {State.PENDING: "owner", State.IN_REVIEW: "team"}
 
     description = models.TextField(blank=True)
+    # Where it is, of the customer's addresses: few tickets have several to choose from, so the index is partial.
+    address = models.ForeignKey(
+        Address, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     needs_visit = models.BooleanField(default=False)
     plan = models.TextField(blank=True)
     plan_due_on = models.DateField(null=True, blank=True)
@@ -74,6 +83,11 @@ class Ticket(Case):
     imported = models.BooleanField(default=False)
 
     objects = TicketQuerySet.as_manager()  # type: ignore[misc]
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["address"], condition=models.Q(address__isnull=False), name="ticket_address"),
+        ]
 
     @transition("state", source=[State.NEW, State.ASSIGNED, State.RETURNED], target=State.ASSIGNED)
     def assign(self) -> None:
@@ -159,3 +173,44 @@ class Ticket(Case):
     @transition("state", source=OPEN, target=State.MERGED)
     def merge(self, *, at: datetime) -> None:
         self.closed_at, self.closed_because = at, "merged"
+
+
+class Outage(models.Model):
+    """A known fault of a whole region, as customers read it. `expected_at`: when it should be over."""
+
+    LONGEST_TEXT = 200
+
+    region = models.ForeignKey(Region, on_delete=models.PROTECT, related_name="outages")
+    text_zh = models.CharField(max_length=LONGEST_TEXT)
+    text_en = models.CharField(max_length=LONGEST_TEXT)
+    expected_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    entered_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    began_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(ended_at__isnull=True) | models.Q(ended_at__gte=models.F("began_at")),
+                name="outage_ends_after",
+            ),
+        ]
+        indexes = [models.Index(fields=["-began_at"], name="outage_began")]
+        ordering = ["-began_at", "-pk"]
+
+    def __str__(self) -> str:
+        return self.text_en if (get_language() or "").startswith("en") else self.text_zh
+
+
+class OutageFollower(models.Model):
+    """A number that asked to be told when an outage is over. The number goes with the outage's record."""
+
+    outage = models.ForeignKey(Outage, on_delete=models.CASCADE, related_name="followers", db_index=False)
+    phone = EncryptedTextField()
+    lookup = models.CharField(max_length=32)
+    language = models.CharField(max_length=10, choices=Language)
+    at = models.DateTimeField()
+    told_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["outage", "lookup"], name="outage_follower_once")]

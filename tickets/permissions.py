@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from common.errors import NotAllowed
+from customers.models import Customer
 
 from .models import Ticket
 
@@ -20,13 +21,20 @@ def access_ticket(person: Any, pk: int | None, *, to: str = "see") -> Ticket:
 
 
 def allow(person: Any, ability: str) -> None:
-    """Raise NotAllowed unless `person` holds `ability`; the system (None) may do everything."""
-    if person is not None and not person.may(ability):
+    """Raise NotAllowed unless `person` holds `ability`; the system (None) may do everything.
+
+    A customer holds no ability: what customers may do to a ticket of their own, its service says (`own`).
+    """
+    if person is not None and (isinstance(person, Customer) or not person.may(ability)):
         raise NotAllowed()
 
 
 def allow_visible(person: Any, ticket: Ticket) -> None:
     """Raise DoesNotExist unless this person may see a ticket that is already locked and loaded."""
+    if isinstance(person, Customer):
+        if person.pk != ticket.customer_id:
+            raise Ticket.DoesNotExist
+        return
     if person is None or person.may("cases.see_all_teams"):
         return
     if not person.may("desk.open") or not (

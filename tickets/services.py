@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from cases import attachments
 from cases import services as cases
+from cases.attachments import Received
+from cases.links import Purpose, link_address
 from cases.models import Category, Note
 from cases.querysets import locks_rows
 from cases.states import SPOKEN_CHANNELS, Channel, Severity, Urgency
 from common import clock
-from common.errors import DomainError, InvalidInput, StaleVersion
+from common.bulk import reserve_key
+from common.errors import DomainError, InvalidInput, NotAllowed, StaleVersion
 from common.transitions import run
-from customers.models import Customer, Region
+from customers.models import Address, Customer, Region
 from notifications.services import notify
 from sla import timers
 from staff.models import Team, User
@@ -31,11 +36,17 @@ from .states import HoldReason, State, Type, Verified, WaitReason
 MILESTONES = {"located": "located_at", "on_site": "on_site_at", "restored": "restored_at"}
 
 
-def _locked(ticket_id: int, by: User | None, ability: str, *, version: int | None = None) -> Ticket:
-    """The ticket with its case's lock held; refuses who may not see it (DoesNotExist) or not do it (NotAllowed)."""
+def _locked(
+    ticket_id: int, by: User | Customer | None, ability: str, *, own: bool = False, version: int | None = None
+) -> Ticket:
+    """The ticket with its case's lock held; refuses who may not see it (DoesNotExist) or not do it (NotAllowed).
+
+    `own`: the customer whose ticket it is may do this too.
+    """
     ticket: Ticket = Ticket.objects.locked(ticket_id)
     permissions.allow_visible(by, ticket)
-    permissions.allow(by, ability)
+    if not (own and isinstance(by, Customer)):
+        permissions.allow(by, ability)
     _require_version(ticket, version)
     return ticket
 
@@ -61,7 +72,7 @@ def _sent_before(ticket: Ticket, key: str, body: str) -> bool:
 
 
 def _choice(value: str, choices: Any, field: str) -> str:
-    if value not in choices.values:
+    if value not in choices:
         raise InvalidInput(_("Choose one of the values offered."), field=field)
     return value
 
@@ -84,11 +95,12 @@ def open_ticket(
     subject: str,
     type: str,
     channel: str,
-    by: User | None,
+    by: User | Customer | None,
     customer: Customer | None = None,
     description: str = "",
     category: Category | None = None,
     region: Region | None = None,
+    address: Address | None = None,
     urgency: str = Urgency.NORMAL,
     severity: str = Severity.ONE,
     complex: bool = False,
@@ -103,10 +115,17 @@ def open_ticket(
     """Register a request first and check it afterwards (requirements.md INT-03); return the new ticket.
 
     Starts its clocks from `received_at` (default: now). At the phone and the counter the intake itself is the first
-    reply. `imported` marks a record of another system. Raises InvalidInput naming the field that cannot be taken.
+    reply. What a customer opens (`by`) goes to the team that dispatches. `imported` marks a record of another system.
+    Raises InvalidInput naming the field that cannot be taken.
     """
     now = at or clock.now()
-    permissions.allow(by, "tickets.open")
+    person = None if isinstance(by, Customer) else by
+    if not isinstance(by, Customer):
+        permissions.allow(by, "tickets.open")
+    elif customer is None or by.pk != customer.pk:
+        raise NotAllowed
+    if address is not None and (customer is None or address.customer_id != customer.pk):
+        raise InvalidInput(_("Choose one of the values offered."), field="address")
     received = received_at or now
     if received > now:
         raise InvalidInput(_("The time of receipt lies in the future."), field="received_at")
@@ -120,22 +139,24 @@ def open_ticket(
         description=description.strip(),
         category=category,
         region=region,
+        address=address,
         customer=customer,
         customer_grade=customer.grade if customer else "",
         urgency=_choice(urgency, Urgency, "urgency"),
         severity=_choice(severity, Severity, "severity"),
         complex=complex,
         needs_visit=needs_visit and type == Type.FAULT,
-        team=team or (by.team if by else None),
+        team=team or (person.team if person else _dispatchers() if by else None),
         owner=owner,
-        first_contact=by,
+        first_contact=person,
         received_at=received,
         created_at=now,
         changed_at=now,
         imported=imported,
     )
     ticket.priority = ticket.rank()
-    ticket.save_changes()
+    # Written once, at the end, with what its clocks and its timeline make of it.
+    reserve_key(ticket)
     transitions = ["opened"]
     facts = [walk.imported(events.opened(ticket)) if imported else events.opened(ticket)]
     if ticket.needs_visit:
@@ -160,7 +181,8 @@ def open_ticket(
         run(ticket.assign)
     cases.record(ticket, *facts, transition=tuple(transitions), at=received, by=by)
     if acknowledge and customer is not None and channel not in SPOKEN_CHANNELS:
-        notify("ticket_received", case=ticket, key=f"received-{ticket.pk}", at=now)
+        link = link_address(ticket, Purpose.VIEW, at=now)
+        notify("ticket_received", case=ticket, key=f"received-{ticket.pk}", at=now, context={"link": link})
     return ticket
 
 
@@ -259,7 +281,7 @@ def return_ticket(*, ticket_id: int, reason: str, by: User | None, at: datetime 
     ticket = _locked(ticket_id, by, "tickets.work")
     reason = _text(reason, "reason", _("Say why your team cannot solve it."))
     run(ticket.return_to_dispatcher)
-    ticket.team = Team.objects.filter(dispatches=True).order_by("pk").first() or ticket.team
+    ticket.team = _dispatchers() or ticket.team
     _internal(ticket, reason, at=now, by=by)
     cases.record(
         ticket,
@@ -269,6 +291,10 @@ def return_ticket(*, ticket_id: int, reason: str, by: User | None, at: datetime 
         by=by,
     )
     return ticket
+
+
+def _dispatchers() -> Team | None:
+    return Team.objects.filter(dispatches=True).order_by("pk").first()
 
 
 # --- conversation --------------------------------------------------------------------------------------------------
@@ -287,10 +313,12 @@ def reply_to_customer(
     at: datetime | None = None,
     key: str = "",
     version: int | None = None,
+    files: Sequence[Received] = (),
 ) -> Ticket:
     """Send a public reply, and in the same breath wait for the customer (`then="wait"`) or resolve (`then="resolve"`).
 
-    Counts as first reply. `key` (of the form) makes a double click one reply.
+    Counts as first reply. `key` (of the form) makes a double click one reply. `files` are kept with the reply for the
+    customer to see; the message that leaves does not carry them.
     """
     now = at or clock.now()
     ticket = _locked(ticket_id, by, "tickets.work")
@@ -307,6 +335,7 @@ def reply_to_customer(
         by=by,
         external_id=f"form-{key}" if key else "",
     )
+    attachments.attach_all(ticket, files, note=note, by=by, at=now)
     _answered(ticket)
     message = notify("ticket_reply", case=ticket, key=f"note-{note.pk}", at=now, context={"text": body})
     facts = [events.notice("queued" if message else "no_channel", template="ticket_reply")]
@@ -331,15 +360,22 @@ def _answered(ticket: Ticket) -> None:
 
 @transaction.atomic
 def add_internal_note(
-    *, ticket_id: int, body: str, by: User | None, at: datetime | None = None, key: str = ""
+    *,
+    ticket_id: int,
+    body: str,
+    by: User | None,
+    at: datetime | None = None,
+    key: str = "",
+    files: Sequence[Received] = (),
 ) -> Ticket:
-    """Add a note that only staff see; it answers nobody and stops no clock."""
+    """Add a note, with files or without, that only staff see; it answers nobody and stops no clock."""
     now = at or clock.now()
     ticket = _locked(ticket_id, by, "tickets.work")
     body = _text(body, "body", _("Write the note first."))
     if _sent_before(ticket, key, body):
         return ticket
-    _internal(ticket, body, at=now, by=by, key=key)
+    note = _internal(ticket, body, at=now, by=by, key=key)
+    attachments.attach_all(ticket, files, note=note, by=by, at=now)
     cases.record(ticket, transition="noted", at=now, by=by)
     return ticket
 
@@ -418,8 +454,9 @@ def customer_wrote(
     by: Customer | User | None = None,
     at: datetime | None = None,
     external_id: str = "",
+    files: Sequence[Received] = (),
 ) -> Ticket:
-    """Enter what the customer said. Resumes a ticket that waited for it; idempotent by `external_id`."""
+    """Enter what the customer said and sent. Resumes a ticket that waited for it; idempotent by `external_id`."""
     now = at or clock.now()
     ticket: Ticket = Ticket.objects.locked(ticket_id)
     if isinstance(by, User):
@@ -430,17 +467,8 @@ def customer_wrote(
     body = _text(body, "body", _("Write what the customer said."))
     if external_id and Note.objects.filter(external_id=external_id).exists():
         return ticket
-    cases.add_note(
-        ticket,
-        body=body,
-        visibility=Note.Visibility.PUBLIC,
-        direction=Note.Direction.IN,
-        channel=_choice(channel, Channel, "channel"),
-        at=now,
-        by=by,
-        external_id=external_id,
-    )
-    ticket.unanswered += 1
+    note = _said(ticket, body, channel=_choice(channel, Channel, "channel"), at=now, by=by, external_id=external_id)
+    attachments.attach_all(ticket, files, note=note, by=by, at=now)
     transitions = ["customer_wrote"]
     facts = []
     if ticket.state == State.PENDING:
@@ -449,6 +477,22 @@ def customer_wrote(
         transitions.append("resume")
     cases.record(ticket, *facts, transition=tuple(transitions), at=now, by=by)
     return ticket
+
+
+def _said(ticket: Ticket, body: str, *, channel: str, at: datetime, by: Any, external_id: str = "") -> Note:
+    """The customer's words, which wait for an answer from now on."""
+    note = cases.add_note(
+        ticket,
+        body=body,
+        visibility=Note.Visibility.PUBLIC,
+        direction=Note.Direction.IN,
+        channel=channel,
+        at=at,
+        by=by,
+        external_id=external_id,
+    )
+    ticket.unanswered += 1
+    return note
 
 
 # --- waiting -------------------------------------------------------------------------------------------------------
@@ -677,7 +721,11 @@ def _resolve(
             case=ticket,
             key=f"resolved-{ticket.pk}-{ticket.cycle}",
             at=at,
-            context={"resolution": ticket.resolution, "time": silence.local_text(at, ticket)},
+            context={
+                "resolution": ticket.resolution,
+                "time": silence.local_text(at, ticket),
+                "link": silence.confirm_link(ticket, at=at),
+            },
         )
         facts.append(events.notice("queued" if message else "no_channel", template="ticket_resolved"))
         silence.start(ticket, at=at)
@@ -687,9 +735,9 @@ def _resolve(
 
 @transaction.atomic
 def confirm_ticket(*, ticket_id: int, by: Any, how: str = "call", at: datetime | None = None) -> Ticket:
-    """The customer says that it is solved: closes at once."""
+    """The customer says that it is solved: closes at once. `how`: by call, or by the customer's own link or portal."""
     now = at or clock.now()
-    ticket = _locked(ticket_id, by, "tickets.work")
+    ticket = _locked(ticket_id, by, "tickets.work", own=True)
     return _confirm(ticket, how=how, at=now, by=by)
 
 
@@ -717,11 +765,15 @@ def close_silent_ticket(*, ticket_id: int, at: datetime) -> Ticket:
 def reopen_ticket(*, ticket_id: int, reason: str, by: Any, at: datetime | None = None) -> Ticket:
     """Take a resolved or closed ticket up again, for 30 days after closing; a new cycle of promises begins."""
     now = at or clock.now()
-    ticket = _locked(ticket_id, by, "tickets.work")
+    ticket = _locked(ticket_id, by, "tickets.work", own=True)
     reason = _text(reason, "reason", _("Say what is not solved."))
     reopened = _reopen(ticket, reason=reason, at=now, by=by)
-    _internal(ticket, reason, at=now, by=by)
-    cases.record(ticket, transition="noted", at=now, by=by)
+    if isinstance(by, Customer):
+        _said(ticket, reason, channel=Channel.WEB, at=now, by=by)
+        cases.record(ticket, transition="customer_wrote", at=now, by=by)
+    else:
+        _internal(ticket, reason, at=now, by=by)
+        cases.record(ticket, transition="noted", at=now, by=by)
     return reopened
 
 

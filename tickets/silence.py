@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils import translation
 
 from cases import services as cases
+from cases.links import Purpose, link_address
 from cases.models import Case, Note
 from common.clockface import full_when
 from notifications.models import Message
@@ -21,7 +22,7 @@ from sla import escalation, timers
 from staff.models import User
 
 from . import events
-from .models import Ticket
+from .models import REOPEN_FOR, Ticket
 from .states import State
 
 HANDLER = "tickets.silence"
@@ -61,6 +62,11 @@ def local_text(at: datetime, ticket: Ticket) -> str:
         return str(full_when(at))
 
 
+def confirm_link(ticket: Ticket, *, at: datetime) -> str:
+    """Where the customer says whether it is solved: good for as long as a closed ticket may be taken up again."""
+    return link_address(ticket, Purpose.CONFIRM, at=at, days=CLOSES_ON_DAY + REOPEN_FOR.days)
+
+
 @timers.handles(HANDLER)
 def next_day_of_silence(timer: Any, now: datetime) -> None:
     """Remind on day 1 and 2, close on day 3. A reminder whose successor is due already is recorded, not sent."""
@@ -88,7 +94,7 @@ def next_day_of_silence(timer: Any, now: datetime) -> None:
             case=ticket,
             key=f"reminder-{ticket.pk}-{ticket.cycle}-{day}",
             at=now,
-            context={"time": local_text(_on_day(since, CLOSES_ON_DAY), ticket)},
+            context={"time": local_text(_on_day(since, CLOSES_ON_DAY), ticket), "link": confirm_link(ticket, at=now)},
         )
         fact = events.notice("queued" if message else "no_channel", template="ticket_reminder")
     start(ticket, at=since, day=day + 1)

@@ -7,6 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("cases", "0002_case_link_version"),
+        ("cases", "0002_few_of_many"),
+        ("cases", "0002_attachment"),
         ("customers", "0001_initial"),
         ("staff", "0002_working_time_and_skills"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

@@ -16,6 +16,7 @@ from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
+from cases.attachments import received
 from common.errors import DomainError, StaleVersion
 from desk import forms
 from desk.doors import requires
@@ -59,6 +60,7 @@ def _reply(ticket: Ticket, by: Any, given: Given) -> Ticket:
         verified=given["verified"],
         version=given["version"],
         key=given["key"],
+        files=given["files"],
         by=by,
     )
 
@@ -66,7 +68,12 @@ def _reply(ticket: Ticket, by: Any, given: Given) -> Ticket:
 def _customer(ticket: Ticket, by: Any, given: Given) -> Ticket:
     once = f"form-{given['key']}" if given["key"] else ""
     return services.customer_wrote(
-        ticket_id=ticket.pk, body=given["body"], channel=given["channel"], by=by, external_id=once
+        ticket_id=ticket.pk,
+        body=given["body"],
+        channel=given["channel"],
+        files=given["files"],
+        by=by,
+        external_id=once,
     )
 
 
@@ -106,7 +113,7 @@ ACTIONS: dict[str, Action] = {
     ),
     "reply": Action(_reply, _("Reply"), _("Sent."), forms.ReplyForm),
     "note": Action(
-        _plain(services.add_internal_note, "body", "key"), _("Note"), _("The note is added."), forms.NoteForm
+        _plain(services.add_internal_note, "body", "key", "files"), _("Note"), _("The note is added."), forms.NoteForm
     ),
     "call": Action(
         _plain(services.log_call, "body", "outcome", "confirmed", "key"),
@@ -231,11 +238,12 @@ def do(request: HttpRequest, number: str, name: str) -> HttpResponse:
             return redirect(address("case", ticket, Listing.asked(request.GET)))
         return _ask(request, ticket, name, action.form(ticket=ticket, person=person))
     prefix = f"{name}_%s" if name in COMPOSER else "id_%s"
-    form = action.form(request.POST, ticket=ticket, person=person, auto_id=prefix)
+    form = action.form(request.POST, request.FILES, ticket=ticket, person=person, auto_id=prefix)
     if not form.is_valid():
         return _refused(request, ticket, name, form, status=422)
     try:
-        action.call(ticket, person, form.cleaned_data)
+        with received(form.cleaned_data.get("files") or []) as files:
+            action.call(ticket, person, {**form.cleaned_data, "files": files})
     except Ticket.DoesNotExist:
         raise Http404 from None
     except StaleVersion as refusal:
@@ -275,6 +283,8 @@ def _refused(
     request: HttpRequest, ticket: Ticket, name: str, form: forms.TicketForm, *, status: int, conflict: str = ""
 ) -> HttpResponse:
     """The same page again with what was typed and why not. What somebody else changed meanwhile is named."""
+    if request.FILES and "files" in form.fields:
+        form.add_error("files", _("Please choose the files again: the browser does not keep them."))
     context: dict[str, Any] = {"conflict": conflict, "changed": last_change(ticket, request.user) if conflict else None}
     if name in COMPOSER:
         return show(request, ticket, status=status, mode=name, bound=form, **context)

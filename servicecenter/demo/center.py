@@ -12,11 +12,12 @@ from cases import triggers
 from cases.models import Case, ExternalReference
 from common.errors import DomainError
 from customers.models import Customer
+from staff import triggers as trail
 from staff.models import User
 
 # The first demo ticket bears a number in a system of this name: the instant the demo was made for.
 MARK = "demo-center"
-ROOMS = ("customers", "staff", "cases", "notifications", "sla", "tickets")
+ROOMS = ("customers", "staff", "cases", "notifications", "sla", "tickets", "appointments", "portal")
 
 
 class NotADemo(DomainError):
@@ -53,7 +54,8 @@ def refuse_real_records() -> None:
 def clear() -> None:
     """Remove every domain record. Only for a demo center: refuses anything else."""
     refuse_real_records()
-    tables = [model._meta.db_table for room in ROOMS for model in apps.get_app_config(room).get_models()]
+    models = [apps.get_app_config(room).get_models(include_auto_created=True) for room in ROOMS]
+    tables = [model._meta.db_table for room in models for model in room]
     tables.append(Session._meta.db_table)
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -63,7 +65,9 @@ def clear() -> None:
             return
         # SQLite checks foreign keys at the end of the transaction (Django makes them deferred): any order will do.
         triggers.remove_delete_trigger()
+        trail.remove_delete_trigger()
         for table in tables:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")  # noqa: S608 - our own table names
             cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
         triggers.install()
+        trail.install()

@@ -13,10 +13,12 @@ from pathlib import Path
 from .environment import (
     env_bool,
     env_choice,
+    env_command,
     env_database,
     env_gateway,
     env_gateway_body,
     env_list,
+    env_number,
     env_port,
     env_redis,
     env_seconds,
@@ -36,6 +38,8 @@ PORT = env_port("PORT", 8000)
 SECRET_KEY = secret("SECRET_KEY", VAR_DIR / "keys" / "secret_key", required=PRODUCTION)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", [])
+# How many proxies of ours stand before web and add to X-Forwarded-For; limits by address need the caller's.
+PROXIES = env_number("PROXIES", 1 if PRODUCTION else 0, least=0)
 # Where customers reach us: what links in messages begin with.
 _HOST = next((host.lstrip(".") for host in ALLOWED_HOSTS if host != "*"), "localhost")
 PUBLIC_URL = env_url("PUBLIC_URL", f"https://{_HOST}" if PRODUCTION else f"http://localhost:{PORT}")
@@ -61,6 +65,7 @@ INSTALLED_APPS = [
     "appointments",
     "desk",
     "dashboards",
+    "portal",
     "servicecenter",
 ]
 
@@ -156,7 +161,19 @@ STATICFILES_DIRS = [GENERATED_DIR] if GENERATED_DIR.is_dir() else []
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    # Files of cases. No address leads there; cases.attachments says what is taken in.
+    "attachments": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": VAR_DIR / "attachments",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
 }
+ATTACHMENT_MAX_BYTES = env_number("ATTACHMENT_MAX_MB", 10) * 1024 * 1024
+ATTACHMENTS_PER_CASE = env_number("ATTACHMENTS_PER_CASE", 20)
+ATTACHMENT_SCANNER = env_command("ATTACHMENT_SCANNER")
 WHITENOISE_MAX_AGE = 31536000 if PRODUCTION else 60
 
 CONTENT_SECURITY_POLICY = {
@@ -265,7 +282,7 @@ else:
 
 SWEEP_SECONDS = env_seconds("SWEEP_SECONDS", 2.0)
 # On SQLite one writer holds the whole database: smaller batches and a breath between them (architecture.md §4).
-SWEEP_BATCH = 80 if EMBEDDED else 200
+SWEEP_BATCH = 100 if EMBEDDED else 200
 SWEEP_BREATH_SECONDS = 0.12 if EMBEDDED else 0.0
 
 # /metrics asks for this bearer token; production without one answers 404 there.
@@ -279,6 +296,11 @@ LOGGING = {"format": LOG_FORMAT, "level": LOG_LEVEL}
 SERVICE_NAME = {
     "zh-hans": os.environ.get("SERVICE_NAME_ZH", "客户服务中心"),
     "en": os.environ.get("SERVICE_NAME_EN", "Service Center"),
+}
+# When the telephone is answered, as a sentence of its own in each language.
+SERVICE_HOURS = {
+    "zh-hans": os.environ.get("SERVICE_HOURS_ZH", ""),
+    "en": os.environ.get("SERVICE_HOURS_EN", ""),
 }
 SERVICE_PHONE = os.environ.get("SERVICE_PHONE", "")
 if SERVICE_PHONE and not re.fullmatch(r"[\d+ -]{3,20}", SERVICE_PHONE):

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import secrets
+import shlex
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -50,10 +52,10 @@ def env_port(name: str, default: int) -> int:
     return int(text)
 
 
-def env_number(name: str, default: int) -> int:
+def env_number(name: str, default: int, *, least: int = 1) -> int:
     text = os.environ.get(name, str(default))
-    if not text.isdigit() or int(text) < 1:
-        raise refuse(name, "write a whole number from 1.")
+    if not text.isdigit() or int(text) < least:
+        raise refuse(name, f"write a whole number from {least}.")
     return int(text)
 
 
@@ -111,6 +113,17 @@ def env_redis(name: str) -> str:
     if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
         raise refuse(name, "write redis://host:6379/0 (or rediss:// for TLS, unix:///path for a socket).")
     return url
+
+
+def env_command(name: str) -> list[str]:
+    """A program with its arguments, as a shell would read them; it must be there. Empty when none is set."""
+    try:
+        words = shlex.split(os.environ.get(name, ""))
+    except ValueError as problem:
+        raise refuse(name, f"{problem}.") from None
+    if words and shutil.which(words[0]) is None:
+        raise refuse(name, "there is no such program.")
+    return words
 
 
 def env_short(name: str, most: int, *, secret: bool = False) -> str:

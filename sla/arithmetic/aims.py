@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from sla.arithmetic.calendars import NOTHING, Calendar, Interval, Why
@@ -16,6 +16,7 @@ from sla.arithmetic.errors import LimitError
 from sla.arithmetic.limits import Limit, RunningLimit, part
 
 Verdict = Literal["open", "met", "missed"]
+WHOLE = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Aim:
 
     def dues(self) -> list[tuple[Limit, datetime | None]]:
         """Return each limit with its own due instant."""
-        return [(limit, self._due(limit, Fraction(1))) for limit in self.limits]
+        return [(limit, self._due(limit, WHOLE)) for limit in self.limits]
 
     def at_fraction(self, fraction: Fraction) -> datetime | None:
         """Return the instant at which that part of the first limit to get there is used; None as for `due`.
@@ -143,7 +144,7 @@ class Aim:
 
     def _effective(self, limit: Limit, fraction: Fraction) -> Limit:
         if not isinstance(limit, RunningLimit) or not self.carried:
-            return limit.scaled(fraction)
+            return _scaled(limit, fraction)
         granted = max(limit.span - self.carried, part(limit.span, self.floor))
         spent = limit.span - granted
         return RunningLimit(max(limit.scaled(fraction).span - spent, NOTHING))
@@ -179,6 +180,12 @@ def verdict(due: datetime | None, stopped_at: datetime | None, now: datetime) ->
     if due is not None and (stopped_at or now) > due:
         return "missed"
     return "met" if stopped_at else "open"
+
+
+@lru_cache(maxsize=512)
+def _scaled(limit: Limit, fraction: Fraction) -> Limit:
+    """Return that part of a limit. Every intake asks for the same few; fractions are slow."""
+    return limit if fraction == WHOLE else limit.scaled(fraction)
 
 
 def _earliest(instants: Iterator[datetime | None]) -> datetime | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from common import clock
@@ -17,7 +18,9 @@ from customers.services import add_service
 from desk.views.actions import ACTIONS
 from notifications.models import Message
 from sla.models import Deadline, Timer
-from staff.models import User
+from staff.models import CertificateKind, Duty, Leave, Skill, User
+from staff.planning import enter_leave, plan_duty, plan_shifts
+from staff.qualifying import add_certificate, load_shipped_skills, save_certificate_kind, save_skill, set_skill
 from tests import builders
 from tickets import services
 from tickets.models import Ticket
@@ -35,6 +38,7 @@ class Office:
     agent: User
     supervisor: User
     administrator: User
+    technician: User
     ticket: Ticket
 
     @property
@@ -50,6 +54,7 @@ def office(visit: Any) -> Office:
         agent,
         supervisor=builders.person("supervisor", team=None),
         administrator=builders.person("administrator", team=None),
+        technician=builders.person("technician"),
         ticket=Ticket(),
     )
     caller = builders.customer(
@@ -82,6 +87,7 @@ def office(visit: Any) -> Office:
     services.log_call(ticket_id=ticket.pk, body="", outcome="no_answer", by=agent)
     services.customer_wrote(ticket_id=ticket.pk, body="Still slow", channel="sms", by=agent)
     office.ticket = Ticket.objects.get(pk=ticket.pk)
+    plan(office.technician, now)
     timer = Timer.objects.order_by("pk").first()
     assert timer is not None
     Timer.objects.filter(pk=timer.pk).update(parked_at=now, attempts=5, error="ValueError: no such rung")
@@ -89,6 +95,31 @@ def office(visit: Any) -> Office:
     assert message is not None
     Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, attempts=5, error="550 no such mailbox")
     return office
+
+
+def plan(person: User, now: datetime) -> None:
+    """A technician with shifts, leave, a duty, skills, a certificate that is about to expire and one that has."""
+    load_shipped_skills()
+    today = timezone.localdate(now)
+    days = [today + timedelta(days=number) for number in range(5)]
+    plan_shifts(user_ids=[person.pk], days=days, start_time=time(22), end_time=time(6), by=None, note="Depot")
+    tomorrow = now + timedelta(days=1)
+    enter_leave(user_id=person.pk, starts_at=now, ends_at=tomorrow, kind=Leave.Kind.SICK, by=None, note="Flu")
+    plan_duty(user_id=person.pk, starts_at=now, ends_at=tomorrow, role=Duty.Role.TECHNICAL, by=None)
+    other = save_certificate_kind(code="height", name_zh="登高作业证", name_en="Working at height", by=None)
+    mast = save_skill(code="mast", name_zh="登杆", name_en="Poles", certificate_kind=other, by=None)
+    for skill in (mast, Skill.objects.get(code="fiber")):
+        set_skill(user_id=person.pk, skill=skill, level=3, by=None)
+    for kind, left in ((other, -1), (CertificateKind.objects.get(code="field-service"), 9)):
+        expires_on = today + timedelta(days=left)
+        add_certificate(
+            user_id=person.pk,
+            kind=kind,
+            number=f"N-{left}",
+            issued_on=expires_on - timedelta(days=365),
+            expires_on=expires_on,
+            by=None,
+        )
 
 
 Address = Callable[[Office], str]
@@ -140,10 +171,31 @@ PLACES = [
     Place("calendars", on("/settings/calendars/?name=china"), who="supervisor"),
     Place("policies", on("/settings/policies/"), who="supervisor"),
     Place("people", on("/settings/people/"), who="administrator"),
+    Place("mine", on("/settings/mine/"), who="technician"),
+    Place("working time", on("/settings/working-time/?team=repair"), who="supervisor"),
+    Place(
+        "working time of one",
+        lambda office: reverse("desk:working_person", args=[office.technician.pk]),
+        who="supervisor",
+    ),
+    Place("skills", on("/settings/skills/?team=repair"), who="supervisor"),
+    Place("skills of one", lambda office: reverse("desk:skills_person", args=[office.technician.pk]), who="supervisor"),
     Place("person", lambda office: reverse("desk:person", args=[office.agent.pk]), who="administrator"),
     Place("team", lambda office: reverse("desk:team_settings", args=[office.agent.team_id]), who="administrator"),
 ]
-MAIN = {"sign-in", "my queue", "team queue", "ticket", "step", "new ticket", "customer", "live board", "parked"}
+MAIN = {
+    "sign-in",
+    "my queue",
+    "team queue",
+    "ticket",
+    "step",
+    "new ticket",
+    "customer",
+    "live board",
+    "parked",
+    "working time",
+    "skills",
+}
 
 
 def as_it_is(page: Page, name: str) -> list[str]:

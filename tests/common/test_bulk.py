@@ -123,6 +123,41 @@ def test_new_keys_come_back_in_the_order_of_the_rows():
     assert not any(row._state.adding for row in rows)
 
 
+def test_a_reserved_key_is_kept_and_nobody_else_gets_it():
+    early, late = timer("early"), timer("late")
+    bulk.reserve_key(early)
+    bulk.reserve_key(late)
+    between = timer("between")
+    between.save()
+    bulk.insert_rows([late, early])
+    after = timer("after")
+    bulk.insert_rows([after])
+    assert len({early.pk, late.pk, between.pk, after.pk}) == 4
+    assert [Timer.objects.get(pk=row.pk).key for row in (early, late, between, after)] == [
+        "early", "late", "between", "after",
+    ]  # fmt: skip
+    assert not early._state.adding
+
+
+def test_a_reserved_key_works_in_an_empty_table_and_for_both_halves_of_a_kind():
+    assert not Case.objects.exists()
+    first, second = [
+        Ticket(
+            kind="ticket", type="fault", channel="web", state="new", subject=subject, received_at=MONDAY,
+            created_at=MONDAY, changed_at=MONDAY,
+        )
+        for subject in ("first", "second")
+    ]  # fmt: skip
+    for ticket in (first, second):
+        bulk.reserve_key(ticket)
+        assert ticket.pk == ticket.id == ticket.case_ptr_id
+    bulk.insert_rows([first, second])
+    assert list(Ticket.objects.order_by("pk").values_list("pk", "subject")) == [
+        (first.pk, "first"),
+        (second.pk, "second"),
+    ]
+
+
 def test_conflicts_are_passed_over_only_where_that_is_asked_for():
     timer("taken").save()
     bulk.insert_rows([timer("taken"), timer("free")], ignore_conflicts=True)

@@ -23,8 +23,11 @@ from servicecenter.demo.people import PREFIXES, Staff, make_customers, sign_ins
 from servicecenter.demo.stories import Deck, Scene
 from sla.models import Deadline, Timer
 from sla.states import Verdict
-from staff.models import Presence, Team, User
+from staff.ability import abilities, expiring
+from staff.models import Duty, Presence, Skill, StaffRecord, Team, User
 from staff.permissions import Role
+from staff.records import record
+from staff.rota import absences, on_duty, working_spans
 from tests import builders
 from tickets.models import Ticket
 from tickets.states import State
@@ -179,6 +182,29 @@ def test_the_same_seed_and_instant_tell_the_same_stories(made):
     assert told(3) == told(3) != told(4)
 
 
+def test_the_technicians_have_shifts_skills_and_certificates(made):
+    technicians = list(User.objects.filter(role=Role.TECHNICIAN).order_by("pk"))
+    keys, day = [person.pk for person in technicians], timedelta(days=1)
+    assert len(keys) == 6
+    today = working_spans(keys, NOW - timedelta(hours=14, minutes=40), NOW + timedelta(hours=9))
+    assert today[technicians[0].pk]
+    assert sum(map(bool, today.values())) >= 3
+    whole = working_spans(keys, NOW - 30 * day, NOW + 60 * day)
+    starts = [span[0] for spans in whole.values() for span in spans]
+    assert NOW - 8 * day < min(starts) < NOW - 6 * day
+    assert NOW + 19 * day < max(starts) < NOW + 21 * day
+    assert sum(map(len, absences(keys, NOW, NOW + 21 * day).values())) == 1
+    able = abilities(keys)
+    held = [ability.may_do("broadband", 2, NOW.date()) for ability in able.values()]
+    assert (held.count(True), held.count(False)) == (5, 1)
+    assert set().union(*(ability.levels for ability in able.values())) == set(
+        Skill.objects.values_list("code", flat=True)
+    )
+    assert len(expiring(NOW.date(), 30)) == 1
+    for role in Duty.Role.values:
+        assert len(on_duty(NOW, role)) == 1
+
+
 # --- whose records are thrown away ---------------------------------------------------------------------------------
 
 
@@ -225,13 +251,18 @@ class TestTheDoor:
     def test_a_demo_is_cleared_whole_and_the_timeline_stays_guarded(self):
         builders.house()
         center.mark(builders.ticket(builders.person()), now=builders.MONDAY)
+        record("person_created", by=None, at=builders.MONDAY)
         center.clear()
         assert center.is_empty()
+        assert not StaffRecord.objects.exists()
         assert not Message.objects.exists()
         builders.house()
         builders.ticket(builders.person())
         with pytest.raises(Exception, match="append-only"), transaction.atomic():
             CaseEvent.objects.all().delete()
+        record("person_created", by=None, at=builders.MONDAY)
+        with pytest.raises(Exception, match="append-only"), transaction.atomic():
+            StaffRecord.objects.all().delete()
 
     def test_its_age_is_told_in_one_line_after_a_day(self, capsys):
         call_command("demo", age=True)

@@ -216,6 +216,12 @@ def test_every_notice_that_is_written_has_its_sentence(client, agent, language):
         "pause_ended",
         "ticket_escalated",
         "ticket_unheard",
+        "visit_call_notice",
+        "visit_failed_notice",
+        "visit_late_notice",
+        "visit_missed_notice",
+        "visit_new_notice",
+        "visit_off_notice",
     }
     assert written == known_templates()
     for template in written:

@@ -213,12 +213,14 @@ MAY = {
     "calendars": {"supervisor", "auditor", "administrator"},
     "policies": {"supervisor", "auditor", "administrator"},
     "people": {"auditor", "administrator"},
+    "outages": {"agent", "lead", "supervisor", "auditor"},
 }
 MAY_POST = {
     "retry_timers": {"supervisor", "administrator"},
     "retry_messages": {"supervisor", "administrator"},
     "add_person": {"administrator"},
     "add_team": {"administrator"},
+    "enter_outage": {"supervisor"},
 }
 WITH_KEY = ("person", "person_password", "team_settings")
 

@@ -50,16 +50,30 @@ class House:
         return [line for line in self.manage("shell", "-v", "0", "-c", TELL).splitlines() if line.strip()]
 
 
+def files_under(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def round_trip(house, copy):
     house.manage("migrate", "-v", "0")
+    folder = Path(house.environment["SERVICECENTER_VAR"]) / "attachments"
+    (folder / "ab").mkdir(parents=True)
+    (folder / "ab" / "abc").write_bytes(b"a photo")
+    files = files_under(folder)
     house.manage("shell", "-v", "0", "-c", "from staff.models import User; User.objects.create_user(username='li')")
     before = house.tell()
     house.run("scripts/backup", str(copy))
     house.manage("shell", "-v", "0", "-c", "from staff.models import User; User.objects.create_user(username='later')")
+    (folder / "ab" / "later").write_bytes(b"added after the copy")
+    (folder / "ab" / "abc").write_bytes(b"damaged")
     assert house.tell() != before
     assert "not empty" in house.run("scripts/restore", str(copy), ok=False)
+    assert files_under(folder)["ab/abc"] == b"damaged"  # a refusal touches nothing
     house.run("scripts/restore", str(copy), "--replace")
     assert house.tell() == before
+    assert files_under(folder) == files
+    archive = copy.with_name(f"{copy.name}.attachments.tar")
+    assert archive.stat().st_mode & 0o077 == 0
     assert any(line.startswith("staff_user 1 ") for line in before)
     assert copy.stat().st_mode & 0o077 == 0
     assert "exists already" in house.run("scripts/backup", str(copy), ok=False)

@@ -38,7 +38,11 @@ def test_everything_is_watched_and_keeps_its_data(compose):
     services = compose["services"]
     assert all("healthcheck" in services[name] for name in ("sweep", "deliver", "beat", "postgres", "redis"))
     assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
-    assert {volume.split(":")[0] for volume in services["postgres"]["volumes"]} <= set(compose["volumes"])
+    for service in services.values():
+        assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= set(compose["volumes"])
+    assert services["postgres"]["volumes"]
+    for name in ("web", "sweep", "deliver"):
+        assert "attachments:/app/var/attachments" in services[name]["volumes"]
 
 
 def test_no_secret_is_written_down(compose):

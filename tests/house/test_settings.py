@@ -36,7 +36,11 @@ NONSENSE = {
     "SWEEP_SECONDS": ["soon", "0", "-1"],
     "SERVICE_PHONE": ["call us"],
     "NAVIGATION_URL": ["javascript:alert(1)//{address}", "https://maps.example.com/?q="],
+    "PROXIES": ["-1", "many"],
     "PUBLIC_URL": ["service.example.com", "ftp://service.example.com", "https://service.example.com/portal"],
+    "ATTACHMENT_MAX_MB": ["0", "ten"],
+    "ATTACHMENTS_PER_CASE": ["-1"],
+    "ATTACHMENT_SCANNER": ["no-such-scanner --quiet", "'unclosed"],
     "SMS_SENDER": ["a name of more than twenty letters", "客服"],
     "SMS_TIMEOUT": ["0", "soon"],
     "SMS_HTTP_URL": [

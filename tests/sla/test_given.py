@@ -115,6 +115,22 @@ def test_only_what_the_policy_starts_as_given_can_be_given(ticket):
     assert not Deadline.objects.filter(promise="nonsense").exists()
 
 
+def test_a_given_promise_is_warned_of_at_its_time_before_the_due_instant_and_never_from_before_it_was_made(agent):
+    warned = {**VISIT, "warn": ["due-4h", {"at": "due-15m", "tell": ["owner", "lead"]}]}
+    publish_policy({"rule": [warned]}, at=MONDAY, valid_from=None)
+    lead = builders.person("lead")
+    ticket = builders.ticket(agent, channel="phone", owner=agent)
+    sla.give_due(case_id=ticket.pk, dues={"visit": hours(8)}, started={"visit": hours(5)}, at=hours(1))
+    assert [step["at"] for step in deadline(ticket).steps if step["kind"] == "warn"] == [None, hours(7.75).isoformat()]
+    sweep(now=hours(7.7))
+    assert not Message.objects.filter(template="promise_warning").exists()
+    sweep(now=hours(7.75))
+    sweep(now=hours(7.76))
+    told = Message.objects.filter(template="promise_warning").values_list("person_id", flat=True)
+    assert sorted(told) == sorted([agent.pk, lead.pk])
+    whole(ticket)
+
+
 # --- a new booking -------------------------------------------------------------------------------------------------
 
 

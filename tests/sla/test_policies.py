@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import tomllib
 from datetime import timedelta
@@ -10,9 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from sla import policies
+from sla.files import rule_table
 from sla.models import Deadline, PolicyVersion, Rule
 from sla.policies import SELECTORS, PolicyError, read_rules, rules_for, specificity
-from sla.shipped import DEFAULTS, publish_policy, shipped_calendars
+from sla.shipped import DEFAULTS, load_shipped, publish_policy, shipped_calendars
 from tests import builders
 from tests.builders import MONDAY
 
@@ -226,6 +228,22 @@ NONSENSE = {
     "unknown audience": ([rule(breach=["everybody"])], "there is no audience everybody"),
     "unknown audience of a rung": ([rule(rungs=[{"at": "due+1h", "tell": ["king"]}])], "there is no audience king"),
     "unknown start": ([rule(start="whenever")], "nothing starts with 'whenever'"),
+    "a slip in a stop": (
+        [rule(stop=["resolved", "resovled"])],
+        "nothing stops with 'resovled', only with assign, call",
+    ),
+    "a stop that is a start": ([rule(stop="given")], "nothing stops with 'given'"),
+    "a warning's typo": ([rule(warn=[{"at": "75%", "tel": ["lead"]}])], "a warning has no tel"),
+    "a warning without a moment": ([rule(warn=[{"tell": ["lead"]}])], "a warning is a moment"),
+    "a warning that is a number": ([rule(warn=[75])], "a warning is a moment"),
+    "unknown audience of a warning": ([rule(warn=[{"at": "75%", "tell": "king"}])], "there is no audience king"),
+    "a warning counted back from a limit": ([rule(warn="due-15m")], "a warning counts back from a date that is given"),
+    "a warning days before": ([rule(start="given", warn="due-1wd")], "before the target a warning is running time"),
+    "a warning an empty time before": ([rule(start="given", warn="due-")], "'' is not a limit"),
+    "a tier counted back": (
+        [rule(start="given", rungs=[{"at": "due-15m", "tier": 2, "tell": ["lead"]}])],
+        "a warning or tier comes at a percentage",
+    ),
     "a rung's typo": ([rule(rungs=[{"at": "due+1h", "tel": ["lead"]}])], "a rung has no tel"),
     "no limit": ([{"promise": "resolve", "stop": "resolved"}], "limit is missing"),
     "no stop": ([{"promise": "resolve", "limit": "4h"}], "stop is missing"),
@@ -277,6 +295,10 @@ SENSE = {
     "looser where the law does not look": [LAW, rule("96h", when={"type": "order"})],
     "lighter than the law": [LAW, rule("96h", when={"kind": "ticket"})],
     "a rung at the target": [rule("4h", rungs=[{"at": "4h", "tell": ["lead"]}, {"at": "due", "tell": ["head"]}])],
+    "a kind of case that comes with another room": [rule(when={"kind": "whatever"})],
+    "warnings before a given date": [
+        rule(start="given", warn=["due-1h", {"at": "due-15m", "tell": ["owner", "lead"]}, "75%"])
+    ],
     "branches of one tree": [rule("4h", when={"category": "a"}), rule("5h", when={"category": "b"})],
 }
 
@@ -284,6 +306,19 @@ SENSE = {
 @pytest.mark.parametrize("name", list(SENSE))
 def test_what_makes_sense_is_taken(name):
     assert len(read(*SENSE[name])) == len(SENSE[name])
+
+
+def test_a_warning_tells_the_owner_unless_it_says_whom_and_is_written_as_it_was_read():
+    form = rule(start="given", warn=["75%", {"at": "due-15m", "tell": ["owner", "lead"]}])
+    (read_back,) = read(form)
+    assert [(s["at"], s["tell"]) for s in read_back.steps if s["kind"] == "warn"] == [
+        ("75%", ["owner"]),
+        ("due-15m", ["owner", "lead"]),
+    ]
+    assert rule_table(read_back)["warn"] == form["warn"]
+    assert [vars(f) for f in read_rules({"rule": [rule_table(read_back)]}, CALENDARS)] == [
+        vars(f) for f in read_rules({"rule": [form]}, CALENDARS)
+    ]
 
 
 def test_the_reason_names_the_rule():
@@ -337,3 +372,19 @@ def test_the_scope_ends_with_its_block_even_when_that_raises():
     with pytest.raises(ZeroDivisionError), policies.scope("boston"):
         _ = 1 / 0
     assert policies._scope.get() == ""
+
+
+@pytest.mark.django_db
+def test_a_house_older_than_a_kind_gets_its_rules_and_keeps_its_own():
+    """An upgrade brings a new kind of case; what the house decided about the others stays."""
+    load_shipped(at=MONDAY)
+    PolicyVersion.objects.all().delete()
+    old = copy.deepcopy({"rule": [rule for rule in FORM["rule"] if rule["when"]["kind"] != "appointment"]})
+    old["rule"][0]["limit"] = "11m"
+    publish_policy(old, at=MONDAY, valid_from=None)
+    assert load_shipped(at=MONDAY) == ["policy for appointment"]
+    newest = PolicyVersion.objects.latest("number")
+    assert newest.rules.count() == len(FORM["rule"])
+    assert newest.rules.filter(promise="first_response", limits=["11m"]).count() == 1
+    assert newest.rules.filter(promise="visit_window").exists()
+    assert load_shipped(at=MONDAY) == []

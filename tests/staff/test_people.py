@@ -7,8 +7,9 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
+from common import clock
 from common.errors import DomainError, InvalidInput, NotAllowed
-from staff.models import Team, User
+from staff.models import StaffRecord, Team, User
 from staff.services import change_password, change_person, create_person, first_administrator, save_team
 from tests import builders
 
@@ -115,6 +116,28 @@ def test_a_team_has_names_in_both_languages_and_a_code_of_its_own(boss):
         assert refusal.value.field == field
     save_team(code="ignored", name_zh="Y", name_en="Bills", by=boss, team_id=team.pk, dispatches=True)
     assert Team.objects.values_list("code", "name_en", "dispatches").get(pk=team.pk) == ("billing", "Bills", True)
+
+
+def test_what_was_changed_of_a_person_stays_on_record(boss):
+    with clock.simulated(builders.MONDAY):
+        person = create(boss, team=builders.team())
+        change(person, boss, name="李娜娜")
+        change(person, boss, role="lead", team=None)
+        change_password(person_id=person.pk, password=PASSWORD, by=boss)
+        save_team(code="billing", name_zh="Z", name_en="Billing", by=boss)
+    rows = list(StaffRecord.objects.values_list("what", "by", "at", "about"))
+    assert rows == [
+        (what, boss.pk, builders.MONDAY, about)
+        for what, about in [
+            ("person_created", person.pk),
+            ("person_changed", person.pk),
+            ("password_set", person.pk),
+            ("team_saved", None),
+        ]
+    ]
+    changed = StaffRecord.objects.get(what="person_changed").facts
+    assert (changed["before"]["role"], changed["after"]) == ("agent", {"role": "lead", "team": None, "is_active": True})
+    assert "李" not in str(list(StaffRecord.objects.values_list("facts", flat=True)))
 
 
 # --- the first administrator -----------------------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
@@ -317,3 +319,31 @@ def test_only_planners_change_working_time(boss, tech, role):
             attempt()
     assert (Shift.objects.count(), Leave.objects.count(), Duty.objects.count()) == (1, 1, 1)
     assert StaffRecord.objects.count() == count
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_of_six_who_plan_overlapping_shifts_for_the_same_people_one_wins():
+    people, planners = [builders.person("technician") for _ in range(3)], [builders.person("lead") for _ in range(6)]
+    barrier, outcomes = threading.Barrier(6), []
+
+    def race(number):
+        try:
+            barrier.wait(timeout=20)
+            some = people if number % 2 else people[::-1]
+            plan(planners[number], *some, days=DAYS, start=time(8 + number))
+            outcomes.append("planned")
+        except InvalidInput:
+            outcomes.append("refused")
+        except Exception as problem:
+            outcomes.append(repr(problem))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert sorted(outcomes) == ["planned"] + 5 * ["refused"]
+    assert Shift.objects.count() == 15

@@ -8,6 +8,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
+from appointments.shipped import load_shipped as load_shipped_visits
+from staff.qualifying import load_shipped_skills
+
 
 class Command(BaseCommand):
     help = "Compile translations, collect static files, migrate, load what is shipped, make the demo center."
@@ -40,6 +43,8 @@ class Command(BaseCommand):
         call_command("createcachetable", verbosity=0)
         call_command("shipped", verbosity=0)
         call_command("categories", "load", verbosity=0)
+        load_shipped_skills()
+        load_shipped_visits()
         if settings.DEMO and not options["no_demo"]:
             call_command("demo", if_empty=True)
             call_command("demo", age=True)
