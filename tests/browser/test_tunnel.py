@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from playwright.sync_api import Error, Locator, Page, Route, expect
 
 from appointments.models import Appointment, Compensation, VisitAction
 from appointments.states import State
-from cases.models import CaseEvent
+from cases.models import Attachment, CaseEvent
 from notifications.models import Message
 from notifications.services import deliver_due
 from sla.models import Deadline
@@ -184,6 +185,29 @@ def test_a_reload_and_a_closed_browser_lose_nothing(visit: Open, technician: Use
     assert fresh(booked).state == State.ON_SITE
     assert [count(booked, kind) for kind in ("visit_set_off", "visit_arrived")] == [1, 1]
     assert VisitAction.objects.count() == 3
+
+
+def test_a_photo_taken_in_a_tunnel_follows_its_word(
+    visit: Open, technician: User, booked: Appointment, attachments_folder: Path
+) -> None:
+    page = kept(visit(technician, phone=True))
+    page.goto(f"/visits/{number(booked)}/")
+    page.context.set_offline(True)
+    check(page)
+    set_off(page)
+    step(page, "arrive").locator("[name=photo]").set_input_files(
+        {"name": "door.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff\xe0" + b"x" * 2000}
+    )
+    arrive(page)
+    expect(waiting(page)).to_have_count(4)
+    page.reload()
+    expect(waiting(page)).to_have_count(4)
+    page.context.set_offline(False)
+    expect(page.get_by_text("door.jpg")).to_be_visible()
+    assert [entry.action for entry in VisitAction.objects.order_by("pk")] == ["check", "set_off", "arrive", "photo"]
+    kept_photo = Attachment.objects.get()
+    assert kept_photo.size == 2004
+    assert kept_photo.at == VisitAction.objects.get(action="arrive").at
 
 
 def test_double_taps_are_one(visit: Open, technician: User, booked: Appointment) -> None:
