@@ -449,6 +449,7 @@ class VisitAction(models.Model):
         FINISH = "finish", _("Done")
         FAIL = "fail", _("Not solved")
         ABSENT = "absent", _("Nobody there")
+        PHOTO = "photo", _("Photo")
 
     class Outcome(models.TextChoices):
         DONE = "done", _("Taken")
