@@ -72,6 +72,15 @@ class Page:
     def service_phone(self) -> str:
         return settings.SERVICE_PHONE
 
+    @property
+    def service_hours(self) -> str:
+        return settings.SERVICE_HOURS.get(self.language, "")
+
+    @property
+    def start(self) -> str:
+        """Where this reader begins: staff at the desk, everybody else at the front door."""
+        return (self.person and navigation.address("desk:queue")) or "/"
+
     @cached_property
     def person(self) -> Any:
         """Whoever is signed in, else None (also on error pages, where there may be no user at all)."""

@@ -38,6 +38,8 @@ PORT = env_port("PORT", 8000)
 SECRET_KEY = secret("SECRET_KEY", VAR_DIR / "keys" / "secret_key", required=PRODUCTION)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", [])
+# How many proxies of ours stand before web and add to X-Forwarded-For; limits by address need the caller's.
+PROXIES = env_number("PROXIES", 1 if PRODUCTION else 0, least=0)
 # Where customers reach us: what links in messages begin with.
 _HOST = next((host.lstrip(".") for host in ALLOWED_HOSTS if host != "*"), "localhost")
 PUBLIC_URL = env_url("PUBLIC_URL", f"https://{_HOST}" if PRODUCTION else f"http://localhost:{PORT}")
@@ -63,6 +65,7 @@ INSTALLED_APPS = [
     "appointments",
     "desk",
     "dashboards",
+    "portal",
     "servicecenter",
 ]
 
@@ -293,6 +296,11 @@ LOGGING = {"format": LOG_FORMAT, "level": LOG_LEVEL}
 SERVICE_NAME = {
     "zh-hans": os.environ.get("SERVICE_NAME_ZH", "客户服务中心"),
     "en": os.environ.get("SERVICE_NAME_EN", "Service Center"),
+}
+# When the telephone is answered, as a sentence of its own in each language.
+SERVICE_HOURS = {
+    "zh-hans": os.environ.get("SERVICE_HOURS_ZH", ""),
+    "en": os.environ.get("SERVICE_HOURS_EN", ""),
 }
 SERVICE_PHONE = os.environ.get("SERVICE_PHONE", "")
 if SERVICE_PHONE and not re.fullmatch(r"[\d+ -]{3,20}", SERVICE_PHONE):

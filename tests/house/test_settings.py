@@ -35,6 +35,7 @@ NONSENSE = {
     "EMAIL_PORT": ["smtp"],
     "SWEEP_SECONDS": ["soon", "0", "-1"],
     "SERVICE_PHONE": ["call us"],
+    "PROXIES": ["-1", "many"],
     "PUBLIC_URL": ["service.example.com", "ftp://service.example.com", "https://service.example.com/portal"],
     "ATTACHMENT_MAX_MB": ["0", "ten"],
     "ATTACHMENTS_PER_CASE": ["-1"],
