@@ -519,7 +519,8 @@ def rate_visit(
 ) -> VisitRating:
     """The customer's own rating of a visit, once (requirements.md APT-22; §30, point 36: staff never rate).
 
-    A score of three or less may name `reasons`, and the team's lead is told of it. Raises DomainError where nothing was done yet or a rating is there already.
+    A score of three or less may name `reasons`, and the team's lead is told of it. Raises DomainError where nothing was
+    done yet or a rating is there already.
     """
     now = at or clock.now()
     appointment = locked(appointment_id)
