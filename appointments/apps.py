@@ -1,10 +1,12 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class AppointmentsConfig(AppConfig):
     name = "appointments"
 
     def ready(self) -> None:
+        from common.navigation import Entry, register
         from notifications.signals import message_accepted
         from sla import moments as sla_moments
         from sla import promises as sla_promises
@@ -14,3 +16,4 @@ class AppointmentsConfig(AppConfig):
         sla_moments.enter(stops=moments.STOPS)
         sla_promises.enter(titles=promises.TITLES, reasons=promises.REASONS)
         message_accepted.connect(visits.on_message_accepted, dispatch_uid="appointments.visits")
+        register(Entry("visits", "appointments:visits", _("My visits"), "truck", "visits.work", 5))

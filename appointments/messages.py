@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -12,15 +14,17 @@ from django.utils.translation import gettext as _
 
 from cases.facts import Fact
 from cases.links import Purpose, link_address
+from customers import masking
+from notifications import templates
 from notifications.models import Message
-from notifications.services import notice, notify
+from notifications.services import address_of, notice, notify
 from sla import escalation
 from staff.models import User
 
 from . import events
 from .ics import calendar_file
 from .models import Appointment, WaitlistOffer
-from .windows import site_zone
+from .windows import Window, site_zone
 from .wording import time_of, window_text
 
 # After which messages somebody must call where no message reaches the customer.
@@ -58,6 +62,38 @@ def tell(
     if message is None and template in MUST_REACH:
         facts += call_owed(appointment, "no_channel", at=at)
     return facts
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a customer would read, and where: the address masked; no address where nothing reaches the customer."""
+
+    subject: str
+    body: str
+    language: str
+    channel: str = ""
+    to: str = ""
+
+
+# The arrival code is the customer's proof and the link the customer's door: nobody else reads either.
+_HIDDEN = {"code": "••••", "link": "…"}
+
+
+def preview(appointment: Appointment, template: str, *, window: Window, at: datetime) -> Preview:
+    """The message that moving the visit to `window` would send, in the customer's language, with the real values."""
+    then = copy.copy(appointment)
+    then.starts_at, then.ends_at, then.cycle = window.starts_at, window.ends_at, appointment.cycle + 1
+    customer = appointment.customer
+    language = customer.language if customer else ""
+    values = {"number": appointment.number, **_values(then, language, at), **_HIDDEN}
+    channel, address = (address_of(customer) if customer else None) or ("", "")
+    with translation.override(language or translation.get_language()):
+        if channel == "sms":
+            return Preview(
+                "", templates.render_sms(template, language, values), language, channel, masking.phone(address)
+            )
+        subject, body = templates.render(template, language, values)
+    return Preview(subject, body, language, channel, masking.email(address) if address else "")
 
 
 def offer(appointment: Appointment, offered: WaitlistOffer, *, at: datetime) -> list[Fact]:

@@ -133,6 +133,12 @@ class AppointmentQuerySet(CaseQuerySet):
             "starts_at", "received_at"
         )
 
+    def waiting(self) -> Any:
+        """What a dispatcher must do something about: a time, a technician or a call is missing."""
+        return self.open().filter(
+            Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None) | Q(call_since__isnull=False)
+        )
+
 
 class Appointment(Case):
     """Columns and lifecycle of a visit; transitions change the row in memory and read nothing else.

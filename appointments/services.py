@@ -267,6 +267,7 @@ def move_appointment(
     if starts_at == appointment.starts_at and appointment.state in PROMISED:
         raise InvalidInput(_("This is the time you have already."), field="starts_at")
     before, was_promised = _before(appointment), appointment.state in PROMISED
+    template = moving_message(appointment, side)
     facts += _break_if_late(appointment, side, "we_moved", at=now, by=by) if was_promised else []
     crew = _reserve(appointment, starts_at, booking.needs_of(appointment), hold=hold, prefer=prefer, at=now)
     run(appointment.move)
@@ -276,7 +277,7 @@ def move_appointment(
         appointment.moved_by_us += 1
     _set_crew(appointment, crew, at=now)
     promises.void(appointment)
-    facts += messages.tell(appointment, "visit_moved_by_us" if side == Side.US else "visit_moved", at=now)
+    facts += messages.tell(appointment, template, at=now)
     facts.append(events.moved(appointment, crew, before=before, side=side, reason=reason))
     cases.record(appointment, *facts, transition=("moved", "rebooked"), at=now, by=by)
     promises.promise_window(appointment, at=now)
@@ -284,6 +285,21 @@ def move_appointment(
     # Last, so that nobody who waits for this time is waited for.
     booking.give_back(appointment, at=now, but=crew, window=appointment.window)
     return appointment
+
+
+def moving_message(appointment: Appointment, side: str) -> str:
+    """The template that tells the customer of another time. We say sorry for it only where we take a time away."""
+    if appointment.state == State.REQUESTED:
+        return "visit_booked"
+    return "visit_moved_by_us" if side == Side.US and appointment.state in PROMISED else "visit_moved"
+
+
+def breaks_promise(appointment: Appointment, *, side: str, at: datetime) -> bool:
+    """Whether taking the present time away now counts as a visit we missed (requirements.md §30, point 22)."""
+    starts_at = appointment.starts_at
+    if side != Side.US or starts_at is None or appointment.state not in PROMISED:
+        return False
+    return at >= starts_at - LATE_CHANGE
 
 
 def move_refusals(appointment: Appointment, *, at: datetime, by: Any = None) -> list[Any]:

@@ -2,9 +2,11 @@
 
 from .views import (
     actions,
+    assign,
     attachments,
     changes,
     customers,
+    dispatch,
     find,
     mine,
     new,
@@ -31,6 +33,8 @@ urlpatterns = [
     *working_time.urlpatterns,
     *skills.urlpatterns,
     *mine.urlpatterns,
+    *dispatch.urlpatterns,
+    *assign.urlpatterns,
     *outages.urlpatterns,
     *ticket.urlpatterns,
     *actions.urlpatterns,

@@ -282,7 +282,7 @@ else:
 
 SWEEP_SECONDS = env_seconds("SWEEP_SECONDS", 2.0)
 # On SQLite one writer holds the whole database: smaller batches and a breath between them (architecture.md §4).
-SWEEP_BATCH = 80 if EMBEDDED else 200
+SWEEP_BATCH = 100 if EMBEDDED else 200
 SWEEP_BREATH_SECONDS = 0.12 if EMBEDDED else 0.0
 
 # /metrics asks for this bearer token; production without one answers 404 there.
@@ -305,4 +305,8 @@ SERVICE_HOURS = {
 SERVICE_PHONE = os.environ.get("SERVICE_PHONE", "")
 if SERVICE_PHONE and not re.fullmatch(r"[\d+ -]{3,20}", SERVICE_PHONE):
     raise SystemExit(f"SERVICE_PHONE={SERVICE_PHONE!r} is not a telephone number.")
+# How a technician's phone opens the way to a customer: the phone's own map app, or a map on the web.
+NAVIGATION_URL = os.environ.get("NAVIGATION_URL", "")
+if NAVIGATION_URL and not re.fullmatch(r"(https://|geo:)[^\s\"'<>]*\{address\}[^\s\"'<>]*", NAVIGATION_URL):
+    raise SystemExit(f"NAVIGATION_URL={NAVIGATION_URL!r} is no https: or geo: address with {{address}} in it.")
 SILENCED_SYSTEM_CHECKS: list[str] = []

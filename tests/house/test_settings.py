@@ -36,6 +36,7 @@ NONSENSE = {
     "SWEEP_SECONDS": ["soon", "0", "-1"],
     "SERVICE_PHONE": ["call us"],
     "PROXIES": ["-1", "many"],
+    "NAVIGATION_URL": ["javascript:alert(1)//{address}", "https://maps.example.com/?q="],
     "PUBLIC_URL": ["service.example.com", "ftp://service.example.com", "https://service.example.com/portal"],
     "ATTACHMENT_MAX_MB": ["0", "ten"],
     "ATTACHMENTS_PER_CASE": ["-1"],
