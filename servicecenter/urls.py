@@ -10,6 +10,7 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("", include("common.urls")),
     path("", include("staff.urls")),
+    path("", include("notifications.urls")),
     path("", include("desk.urls")),
     path("", include("dashboards.urls")),
     # Until the portal stands, the front door leads to the desk (architecture.md §9).

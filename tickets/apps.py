@@ -7,6 +7,6 @@ class TicketsConfig(AppConfig):
     def ready(self) -> None:
         from notifications.signals import message_accepted
 
-        from . import events, silence  # noqa: F401
+        from . import events, inbound, silence  # noqa: F401
 
         message_accepted.connect(silence.on_message_accepted, dispatch_uid="tickets.silence")

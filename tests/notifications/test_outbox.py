@@ -305,7 +305,7 @@ def test_every_template_that_is_sent_exists_and_every_one_that_exists_is_sent():
     sent = set()
     for path in ROOT.glob("*/**/*.py"):
         if path.relative_to(ROOT).parts[0] not in {"tests", ".venv", "var"}:
-            sent |= set(re.findall(r"(?:notify|send_to)\(\s*\"(\w+)\"", path.read_text()))
+            sent |= set(re.findall(r"(?:notify|send_to|Answer)\(\s*\"(\w+)\"", path.read_text()))
     assert sent == set(templates.names())
 
 
