@@ -37,3 +37,8 @@ def _new(facts: dict[str, Any]) -> str:
 @reads("visit_off_notice", "calendar-x")
 def _off(facts: dict[str, Any]) -> str:
     return _("%(number)s is no longer in your plan.") % facts
+
+
+@reads("visit_low_rating_notice", "trending-down")
+def _low_rating(facts: dict[str, Any]) -> str:
+    return _("%(number)s: the customer rated the visit %(score)s of 5.") % facts
