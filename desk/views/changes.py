@@ -31,6 +31,7 @@ from desk.doors import FRAME, requires
 from notifications import notices
 from notifications.models import Message
 from sla.promises import title
+from staff.landing import landing
 from staff.models import User
 from tickets.states import TO_DO
 
@@ -158,6 +159,9 @@ def notice_open(request: HttpRequest, pk: int) -> HttpResponse:
     notices.mark_read(request.user, [message.pk])
     if message.case is None:
         return redirect("desk:notices")
+    user: Any = request.user
+    if not user.may("desk.open"):  # a technician reads of visits, and works on them from the own day
+        return redirect(landing(user))
     return redirect(reverse("desk:case", args=[message.case.number]))
 
 
