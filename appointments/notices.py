@@ -64,3 +64,8 @@ def _paper(facts: dict[str, Any]) -> dict[str, Any]:
     english = (get_language() or "").startswith("en")
     day = clockface.plain_day(date.fromisoformat(facts["day"]))
     return {**facts, "kind": facts["kind_en" if english else "kind_zh"], "day": day}
+
+
+@reads("visit_low_rating_notice", "trending-down")
+def _low_rating(facts: dict[str, Any]) -> str:
+    return _("%(number)s: the customer rated the visit %(score)s of 5.") % facts

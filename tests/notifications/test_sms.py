@@ -328,7 +328,7 @@ class Gateway(ThreadingHTTPServer):
     def __init__(self):
         self.requests, self.answers = [], []
         super().__init__(("127.0.0.1", 0), _Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
 
 class _Handler(BaseHTTPRequestHandler):

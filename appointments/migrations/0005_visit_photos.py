@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("appointments", "0003_waitlist"),
+        ("appointments", "0004_hold_extended_rating_reasons"),
     ]
 
     operations = [
