@@ -523,6 +523,30 @@ def record_call(
 
 
 @transaction.atomic
+def note_visit(
+    *, appointment_id: int, body: str, by: User | None, key: str = "", at: datetime | None = None
+) -> Appointment:
+    """Add a note that only staff see; sent twice with the same `key`, it is written once."""
+    now = at or clock.now()
+    appointment = locked(appointment_id)
+    allow(by, "appointments.book", "dispatch.change", "visits.work")
+    once = f"visit-note-{appointment.pk}-{key}" if key else ""
+    if once and Note.objects.filter(external_id=once).exists():
+        return appointment
+    cases.add_note(
+        appointment,
+        body=text(body, "body", _("Write the note first.")),
+        visibility=Note.Visibility.INTERNAL,
+        direction=Note.Direction.NONE,
+        at=now,
+        by=by,
+        external_id=once,
+    )
+    cases.record(appointment, transition="noted", at=now, by=by)
+    return appointment
+
+
+@transaction.atomic
 def rate_visit(
     *,
     appointment_id: int,

@@ -4,6 +4,8 @@ from .views import (
     actions,
     assign,
     attachments,
+    book,
+    case,
     changes,
     customers,
     dispatch,
@@ -17,6 +19,7 @@ from .views import (
     skills,
     team,
     ticket,
+    visits,
     working_time,
 )
 
@@ -36,7 +39,10 @@ urlpatterns = [
     *dispatch.urlpatterns,
     *assign.urlpatterns,
     *outages.urlpatterns,
+    *case.urlpatterns,
     *ticket.urlpatterns,
+    *visits.urlpatterns,
+    *book.urlpatterns,
     *actions.urlpatterns,
     *attachments.urlpatterns,
 ]

@@ -50,7 +50,10 @@ def _noon(day: date) -> datetime:
 
 def short_window(window: Window) -> str:
     """`Sun 22 Nov, 10:00–12:00`."""
-    return _("%(day)s, %(hours)s") % {"day": short_day(window.day), "hours": hours_text(*_ends(window))}
+    return pgettext("a window of a day", "%(day)s, %(hours)s") % {
+        "day": short_day(window.day),
+        "hours": hours_text(*_ends(window)),
+    }
 
 
 def _ends(window: Window) -> tuple[datetime, datetime]:
@@ -236,7 +239,7 @@ class Picker:
     def _day(self, day: date, earliest: date | None) -> Day:
         left = self._left(day)
         if left == 0:
-            words = pgettext("day or window without room", "Full")
+            words = pgettext("a day without room", "Full")
         elif left == 1:
             words = _("1 left")
         elif day == earliest:
@@ -268,7 +271,7 @@ class Picker:
         if self.present is not None and window.starts_at == self.present.starts_at:
             return Slot(window, _("Your time now"), free=False, present=True)
         if not room:
-            return Slot(window, pgettext("day or window without room", "Full"), free=False)
+            return Slot(window, pgettext("a window without room", "Full"), free=False)
         chosen = self.chosen == window.starts_at
         if room == 1:
             return Slot(window, _("1 left"), free=True, few=True, chosen=chosen)

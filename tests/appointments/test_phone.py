@@ -123,6 +123,14 @@ def test_a_technician_lands_here(technician, phone):
     assert phone.get("/desk/").url == "/visits/"
 
 
+def test_a_notice_leads_to_the_phone_s_own_page(phone, visit):
+    from notifications import notices
+
+    told = notices.unread(visit.owner).get(template="visit_new_notice")
+    assert "1 unread" in text(page(phone))
+    assert phone.post(reverse("desk:notice", args=[told.pk])).url == f"/visits/{visit.number}/"
+
+
 # --- the day ----------------------------------------------------------------------------------------------------------
 
 
