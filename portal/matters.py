@@ -250,14 +250,11 @@ class Matter:
         return [self._entry(note) for note in reversed(said)]
 
     def _entry(self, note: Note) -> Entry:
+        if note.outcome:
+            # What staff write of a call is a record about the customer, not words to the customer.
+            return Entry(False, _("We"), _("We spoke on the telephone."), note.at)
         mine = note.direction == Note.Direction.IN
-        if mine:
-            who = _("You")
-        elif note.outcome:
-            who = _("We, by telephone")
-        else:
-            who = _("We")
-        return Entry(mine, who, note.body, note.at)
+        return Entry(mine, _("You") if mine else _("We"), note.body, note.at)
 
 
 _WAITS: dict[str, Callable[[], str]] = {

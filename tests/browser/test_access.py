@@ -22,7 +22,7 @@ from staff.models import CertificateKind, Duty, Leave, Skill, User
 from staff.planning import enter_leave, plan_duty, plan_shifts
 from staff.qualifying import add_certificate, load_shipped_skills, save_certificate_kind, save_skill, set_skill
 from tests import builders
-from tickets import services
+from tickets import outages, services
 from tickets.models import Ticket
 
 from .conftest import Watch, Words, complaints_of_axe
@@ -80,6 +80,11 @@ def office(visit: Any) -> Office:
     services.resolve_ticket(ticket_id=done.pk, resolution="Told her", verified="not_needed", by=agent)
     opened(timedelta(minutes=5), subject="Nobody has it", team=agent.team)
 
+    hit = Region.objects.create(code="outage", name_zh="故障区", name_en="Darkness")
+    for ended in (True, False):
+        outage = outages.enter_outage(region=hit, text_zh="光缆故障。", text_en="A fiber is cut.", by=office.supervisor)
+        if ended:
+            outages.end_outage(outage_id=outage.pk, by=office.supervisor)
     ticket = taken(timedelta(hours=1), subject="网络断断续续", type="fault", needs_visit=True, description="晚上更慢")
     services.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent)
     services.reply_to_customer(ticket_id=ticket.pk, body="We are on it.\nA visit follows.", by=agent)
@@ -170,6 +175,8 @@ PLACES = [
     Place("parked", on("/settings/parked/"), who="supervisor"),
     Place("calendars", on("/settings/calendars/?name=china"), who="supervisor"),
     Place("policies", on("/settings/policies/"), who="supervisor"),
+    Place("outages", on("/settings/outages/"), who="supervisor"),
+    Place("outages, to read", on("/settings/outages/")),
     Place("people", on("/settings/people/"), who="administrator"),
     Place("mine", on("/settings/mine/"), who="technician"),
     Place("working time", on("/settings/working-time/?team=repair"), who="supervisor"),

@@ -145,14 +145,14 @@ def test_only_what_is_public_is_seen(visitor, ticket, agent, customer, time):
     services.log_call(ticket_id=ticket.pk, body="SECRET-CALL", outcome="no_answer", by=agent, at=at)
     services.escalate_ticket(ticket_id=ticket.pk, reason="SECRET-REASON", by=agent, at=at)
     services.plan_ticket(ticket_id=ticket.pk, plan="SECRET-PLAN", cost="SECRET-COST", by=agent, at=at)
-    services.log_call(ticket_id=ticket.pk, body="She is at home all day.", outcome="reached", by=agent, at=at)
+    services.log_call(ticket_id=ticket.pk, body="SECRET: she sounded tired.", outcome="reached", by=agent, at=at)
     visitor.sign_in()
     for address in (case(ticket), link(ticket, at=time.at), link(ticket, "confirm", at=time.at)):
         page = visitor.get(address)
         text = words(page)
         assert "断网了" in text
         assert "We test the line." in text
-        assert "We, by telephone" in text
+        assert "We spoke on the telephone." in text
         assert "SECRET" not in page.content.decode(), address
         for hidden in ("Rude caller", agent.name, agent.username, "tier", "T2", "P4", "Repair team"):
             assert hidden not in text, (address, hidden)
