@@ -271,7 +271,7 @@ def test_moving_for_the_customer(client, agent, zhao):
 
 
 def test_to_the_window_beside_the_present_one_with_the_same_technician(client, agent, zhao):
-    """What the visit would leave does not stand in its own way: a near window may be kept too."""
+    """What the visit would leave does not stand in its own way."""
     center.technician("far", areas=("west",))
     visit = book()
     assert move(client, visit, pick=key(TUESDAY_TEN + timedelta(hours=3))).status_code == 200
