@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_fsm import transition
 
 from cases.models import Case
@@ -448,7 +449,7 @@ class VisitAction(models.Model):
 
     class Kind(models.TextChoices):
         CHECK = "check", _("Checklist")
-        SET_OFF = "set_off", _("On the way")
+        SET_OFF = "set_off", pgettext_lazy("step of a visit", "On the way")
         CALL = "call", _("Call")
         ARRIVE = "arrive", _("Arrived")
         RECORD = "record", _("Record")
