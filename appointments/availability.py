@@ -77,9 +77,14 @@ def travel(here: int | None, there: int | None) -> timedelta:
 
 
 class Grid:
-    """The technicians' time from `first` to `last` (local dates, both included), in seven statements."""
+    """The technicians' time from `first` to `last` (local dates, both included), in seven statements.
 
-    def __init__(self, first: date, last: date, *, at: datetime, only: Iterable[int] | None = None) -> None:
+    `own_hold` is the key of a hold that takes nothing away: whoever has it may have that window.
+    """
+
+    def __init__(
+        self, first: date, last: date, *, at: datetime, only: Iterable[int] | None = None, own_hold: str = ""
+    ) -> None:
         self.at = at
         self.windows = windows_between(first, last, ArrivalWindow.objects.filter(active=True))
         people = User.objects.filter(is_active=True, role=Role.TECHNICIAN).select_related("team")
@@ -101,6 +106,8 @@ class Grid:
         rows = Reservation.objects.filter(
             Q(expires_at=None) | Q(expires_at__gt=at), technician__in=keys, until__gt=start, starts_at__lt=end
         ).order_by("starts_at")
+        if own_hold:
+            rows = rows.exclude(hold__key=own_hold)
         for row in rows:
             self.taken[row.technician_id].append(
                 Taken(row.starts_at, row.visit_at, row.until, row.region_id, row.appointment_id, row.hold_id)
