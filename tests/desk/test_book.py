@@ -199,8 +199,8 @@ def test_what_is_missing_is_named_and_kept(client, agent):
         assert words in answer.text
 
 
-@pytest.mark.parametrize("wrong", [{"pick": "soon"}, {"pick": "-5"}, {"pick": "9" * 30}, {"customer": "x"}, {"region": "x"},
-                                   {"services": ["nothing"]}, {"on": "never"}, {"pick": "1772503201"}])  # fmt: skip
+@pytest.mark.parametrize("wrong", [{"pick": "soon"}, {"pick": "-5"}, {"pick": "9" * 30}, {"customer": "x"},
+                                   {"region": "x"}, {"services": ["nothing"]}, {"on": "never"}, {"pick": "1772503201"}])  # fmt: skip
 def test_nonsense_is_answered_not_crashed(client, agent, zhao, wrong):
     answer = post(client, **{**filled(builders.customer(), do="times"), **wrong})
     assert answer.status_code in (200, 422)
