@@ -156,13 +156,22 @@ def tell_dispatch(appointment: Appointment, template: str, *, at: datetime) -> N
     """An in-app notice to those who answer for the day: the team's lead, and the dispatchers."""
     people: list[User] = [*User.objects.holding("dispatch.change").filter(role="dispatcher")]
     people += [one for one in escalation.Leaders().audience("lead", appointment) if one not in people]
+    _tell(people, appointment, template, at=at)
+
+
+def tell_lead(appointment: Appointment, template: str, *, at: datetime, **facts: Any) -> None:
+    """An in-app notice to the team's lead alone."""
+    _tell(escalation.Leaders().audience("lead", appointment), appointment, template, at=at, **facts)
+
+
+def _tell(people: list[User], appointment: Appointment, template: str, *, at: datetime, **facts: Any) -> None:
     Message.objects.bulk_create(
         [
             notice(
                 person,
                 template=template,
                 case=appointment,
-                context={"number": appointment.number},
+                context={"number": appointment.number, **facts},
                 key=f"{template}-{appointment.pk}-{appointment.cycle}:{person.pk}",
                 at=at,
             )

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
@@ -111,7 +111,12 @@ def has_work_report(appointment: Appointment) -> bool:
 
 class AppointmentQuerySet(CaseQuerySet):
     def visible_to(self, person: Any) -> Any:
-        """A technician sees the visits of the own crew; the desk sees all, because any agent takes the call."""
+        """A technician sees the visits of the own crew; the desk sees all, because any agent takes the call.
+
+        A customer sees the own visits; what of them, the pages for customers decide.
+        """
+        if isinstance(person, Customer):
+            return self.filter(customer=person)
         if person.may("appointments.see"):
             return self
         if person.may("visits.work"):
@@ -270,6 +275,7 @@ class Hold(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     expires_at = models.DateTimeField()
+    extended = models.BooleanField(default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["key"], name="hold_key_once")]
@@ -442,13 +448,14 @@ class VisitAction(models.Model):
 
     class Kind(models.TextChoices):
         CHECK = "check", _("Checklist")
-        SET_OFF = "set_off", _("On the way")
+        SET_OFF = "set_off", pgettext_lazy("step of a visit", "On the way")
         CALL = "call", _("Call")
         ARRIVE = "arrive", _("Arrived")
         RECORD = "record", _("Record")
         FINISH = "finish", _("Done")
         FAIL = "fail", _("Not solved")
         ABSENT = "absent", _("Nobody there")
+        PHOTO = "photo", _("Photo")
 
     class Outcome(models.TextChoices):
         DONE = "done", _("Taken")
@@ -486,6 +493,7 @@ class VisitRating(models.Model):
 
     appointment = models.OneToOneField(Appointment, on_delete=models.PROTECT, related_name="rating")
     score = models.PositiveSmallIntegerField()
+    reasons = models.JSONField(default=list, blank=True)
     comment = models.TextField(blank=True)
     channel = models.CharField(max_length=12)
     at = models.DateTimeField()

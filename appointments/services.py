@@ -28,12 +28,14 @@ from . import booking, compensation, events, messages, promises
 from .availability import Grid, Needs
 from .models import Appointment, CrewMember, Reservation, VisitRating, VisitService
 from .permissions import allow, allow_own
-from .states import PROMISED, ClosedBecause, Side, State
+from .states import PROMISED, ClosedBecause, RatingReason, Side, State
 from .windows import Window
 
 # How often a customer may move one visit without calling us.
 MOST_MOVES = 3
 MOST_NOTE = 2000
+# Up to this score we ask what went wrong, and somebody of ours reads the answer.
+LOW_SCORE = 3
 LATE_CHANGE = timedelta(hours=24)
 
 
@@ -627,13 +629,15 @@ def rate_visit(
     appointment_id: int,
     score: int,
     by: Customer,
+    reasons: Sequence[str] = (),
     comment: str = "",
     channel: str = "web",
     at: datetime | None = None,
 ) -> VisitRating:
     """The customer's own rating of a visit, once (requirements.md APT-22; §30, point 36: staff never rate).
 
-    Raises DomainError where nothing was done yet or a rating is there already.
+    A score of three or less may name `reasons`, and the team's lead is told of it. Raises DomainError where nothing was
+    done yet or a rating is there already.
     """
     now = at or clock.now()
     appointment = locked(appointment_id)
@@ -643,9 +647,21 @@ def rate_visit(
         raise DomainError(_("A visit can be rated when it is done."))
     if score not in range(1, 6):
         raise InvalidInput(_("Choose 1 to 5."), field="score")
+    if not set(reasons) <= set(RatingReason.values):
+        raise InvalidInput(_("Choose one of the values offered."), field="reasons")
+    low = score <= LOW_SCORE
     comment = short(comment, "comment")
     if VisitRating.objects.filter(appointment=appointment).exists():
         raise DomainError(_("You have rated this visit already. Thank you."))
-    rating = VisitRating.objects.create(appointment=appointment, score=score, comment=comment, channel=channel, at=now)
+    rating = VisitRating.objects.create(
+        appointment=appointment,
+        score=score,
+        reasons=list(dict.fromkeys(reasons)) if low else [],
+        comment=comment,
+        channel=channel,
+        at=now,
+    )
+    if low:
+        messages.tell_lead(appointment, "visit_low_rating_notice", at=now, score=score)
     cases.record(appointment, events.rated(score), transition="rated", at=now, by=by)
     return rating

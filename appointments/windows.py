@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,7 @@ class Window:
     ends_at: datetime
     peak: bool = False
 
-    @property
+    @cached_property
     def day(self) -> date:
         """The local date of the window."""
         return self.starts_at.astimezone(site_zone()).date()

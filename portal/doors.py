@@ -5,7 +5,7 @@ Nothing here looks at a staff session: a customer is known by the portal's own c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -18,6 +18,8 @@ from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.csrf import csrf_exempt
 
+from appointments.models import Appointment
+from appointments.permissions import access_appointment
 from cases.links import BadLink, ExpiredLink, Purpose, read_token
 from cases.models import Case
 from cases.numbers import key_of
@@ -36,10 +38,20 @@ View = Callable[..., HttpResponse]
 class Door:
     """How somebody came to a matter, and so what of it is open: `purpose` is the link's, None for who is signed in."""
 
-    ticket: Ticket
+    case: Ticket | Appointment
     customer: Customer
     url: str
     purpose: Purpose | None = None
+
+    @property
+    def ticket(self) -> Ticket:
+        assert isinstance(self.case, Ticket)
+        return self.case
+
+    @property
+    def visit(self) -> Appointment:
+        assert isinstance(self.case, Appointment)
+        return self.case
 
     @property
     def signed_in(self) -> bool:
@@ -49,6 +61,15 @@ class Door:
     def may_decide(self) -> bool:
         """Whether to say here that it is solved, or is not."""
         return self.purpose in (None, Purpose.CONFIRM)
+
+    @property
+    def may_change(self) -> bool:
+        """Whether to confirm, move and cancel a visit here."""
+        return self.purpose in (None, Purpose.VIEW, Purpose.BOOK)
+
+    @property
+    def may_rate(self) -> bool:
+        return self.purpose in (None, Purpose.VIEW, Purpose.RATE)
 
     @property
     def how(self) -> str:
@@ -134,31 +155,42 @@ def needs_number(view: View) -> View:
     return guarded
 
 
-def signed_in(view: View) -> View:
-    """A page about one's own matter: `view(request, door)`, found by its number. Anybody else's does not exist."""
+# What opens a matter of each kind, for its customer.
+_OPENS: dict[str, Callable[[Customer, int], Ticket | Appointment]] = {
+    Ticket.KIND: access_ticket,
+    Appointment.KIND: access_appointment,
+}
+Acts = Mapping[str, View]
 
-    @wraps(view)
+
+def signed_in(acts: Acts) -> View:
+    """A page about one's own matter, by its kind: `view(request, door)`, found by its number.
+
+    Anybody else's does not exist, nor does a page that its kind has not.
+    """
+
+    @keeps_typed
     def guarded(request: HttpRequest, number: str) -> HttpResponse:
         customer = sessions.customer_of(request)
         if customer is None:
             return to_sign_in(request)
-        try:
-            ticket = access_ticket(customer, key_of(number) or 0)
-        except Ticket.DoesNotExist:
-            raise Http404 from None
-        return view(request, Door(ticket, customer, reverse("portal:case", args=[ticket.number])))
+        case = Case.objects.visible_to(customer).filter(pk=key_of(number) or 0).only("kind").first()
+        if case is None or case.kind not in acts:
+            raise Http404
+        opened = _OPENS[case.kind](customer, case.pk)
+        return _shown(request, Door(opened, customer, reverse("portal:case", args=[opened.number])), acts)
 
-    return page(keeps_typed(guarded) if _keeps_typed(view) else guarded)
+    return page(guarded)
 
 
-def by_link(view: View) -> View:
+def by_link(acts: Acts) -> View:
     """The same page by a signed link, which opens this one matter.
 
     No CSRF token: who can send this address a form holds the link, and no cookie of ours gives it any power. Under
     `no-referrer` browsers send `Origin: null` with forms, which Django would refuse.
     """
 
-    @wraps(view)
+    @keeps_typed
     def guarded(request: HttpRequest, token: str) -> HttpResponse:
         try:
             link = read_token(token, at=clock.now())
@@ -167,13 +199,21 @@ def by_link(view: View) -> View:
             return hidden(show(request, "link_expired", {"token": token}, status=refusal.status))
         except (BadLink, Case.DoesNotExist) as refusal:
             return hidden(show(request, "link_bad", status=getattr(refusal, "status", 404)))
-        if case.customer is None:
+        if case.customer is None or case.kind not in acts:
             return hidden(show(request, "link_bad", status=404))
-        ticket = access_ticket(case.customer, case.pk)
-        door = Door(ticket, case.customer, reverse("portal:link", args=[token]), link.purpose)
-        return hidden(view(request, door))
+        opened = _OPENS[case.kind](case.customer, case.pk)
+        door = Door(opened, case.customer, reverse("portal:link", args=[token]), link.purpose)
+        return hidden(_shown(request, door, acts))
 
-    return csrf_exempt(page(keeps_typed(guarded) if _keeps_typed(view) else guarded))
+    return csrf_exempt(page(guarded))
+
+
+def _shown(request: HttpRequest, door: Door, acts: Acts) -> HttpResponse:
+    """The page of this kind; one without a form is opened anew when the language is switched."""
+    view = acts[door.case.kind]
+    if switching(request) and not _keeps_typed(view):
+        return redirect(request.get_full_path())
+    return view(request, door)
 
 
 def hidden(response: HttpResponse) -> HttpResponse:

@@ -52,6 +52,8 @@ def _send(case: Case, at: datetime) -> None:
     except quotas.TooOften:
         log.info("no further link of %s: it was sent often enough", case.number)
         return
-    ticket: Ticket = case.specific
-    link = link_address(ticket, Purpose.VIEW, at=at) if ticket.is_open else confirm_link(ticket, at=at)
+    matter = case.specific
+    # What is not open any more is to be confirmed; a visit is rated by the same link that shows it.
+    asks = isinstance(matter, Ticket) and not matter.is_open
+    link = confirm_link(matter, at=at) if asks else link_address(matter, Purpose.VIEW, at=at)
     notify("matter_link", case=case, key=f"link-{case.pk}-{int(at.timestamp())}", at=at, context={"link": link})

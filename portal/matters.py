@@ -44,7 +44,7 @@ class Row:
 
 
 def in_progress(customer: Customer) -> list[Row]:
-    """What is not finished, what waits for the customer first."""
+    """The tickets that are not finished, what waits for the customer first."""
     rows = list(_cases(customer).filter(closed_at__isnull=True)[:MATTERS_SHOWN])
     rows.sort(key=lambda case: case.state not in (State.PENDING, State.RESOLVED))
     return [_row(case) for case in rows[:IN_PROGRESS_SHOWN]]

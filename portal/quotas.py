@@ -27,6 +27,9 @@ LINK_OF: Limits = ((1, MINUTE), (3, DAY))
 LINK_FROM: Limits = ((30, HOUR),)
 WRITTEN_ON: Limits = ((20, HOUR), (60, DAY))
 REPORTED_BY: Limits = ((10, DAY),)
+# Times kept for somebody who may never book them, and visits booked.
+HELD_BY: Limits = ((30, HOUR), (100, DAY))
+BOOKED_BY: Limits = ((10, DAY),)
 
 
 class TooOften(DomainError):

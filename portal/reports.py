@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -29,6 +29,19 @@ from .subjects import SUBJECTS, Subject, branches, leaves, root_of
 LONGEST = 2000
 NEW_PLACE = "new"
 OTHER = "other"  # none of the faults named
+
+
+class Placed(Protocol):
+    """Something being written that happens at a place: one on file, by key, or a new one."""
+
+    @property
+    def place(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def street(self) -> str: ...
+    @property
+    def house(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,7 @@ def missing_step(subject: Subject, draft: Draft, customer: Customer | None) -> s
     return ""
 
 
-def place_of(draft: Draft, customer: Customer | None) -> Address | None:
+def place_of(draft: Placed, customer: Customer | None) -> Address | None:
     """The address of the customer's file that was chosen."""
     key = typed.key(draft.place)
     if customer is None or key is None:
@@ -81,7 +94,7 @@ def place_of(draft: Draft, customer: Customer | None) -> Address | None:
     return customer.addresses.select_related("region").filter(pk=key).first()
 
 
-def region_of(draft: Draft, customer: Customer | None) -> Region | None:
+def region_of(draft: Placed, customer: Customer | None) -> Region | None:
     """Where it is, from the address chosen or the region named."""
     place = place_of(draft, customer)
     return place.region if place else Region.objects.filter(code=draft.region).first() if draft.region else None
@@ -107,8 +120,8 @@ def send(*, session: Session, subject: str, name: str = "", language: str, at: d
     if missing_step(about, draft, present.customer):
         raise DomainError(_("Something is missing. Please go through the questions again."))
     quotas.spend(("report", phone_index(present.phone), quotas.REPORTED_BY), at=now)
-    customer = present.customer or _newcomer(present, name or draft.name, language, now)
-    address = _address(draft, customer)
+    customer = present.customer or newcomer(present, name or draft.name, language, now)
+    address = address_for(draft, customer)
     category = category_of(about, draft)
     ticket = open_ticket(
         subject=_subject(draft, category),
@@ -129,7 +142,8 @@ def send(*, session: Session, subject: str, name: str = "", language: str, at: d
     return ticket
 
 
-def _newcomer(session: Session, name: str, language: str, at: datetime) -> Customer:
+def newcomer(session: Session, name: str, language: str, at: datetime) -> Customer:
+    """Whoever holds the proven number becomes a customer. Raises InvalidInput without a name."""
     if not name.strip():
         raise InvalidInput(_("Enter your name."), field="name")
     return register_customer(
@@ -141,7 +155,8 @@ def _newcomer(session: Session, name: str, language: str, at: datetime) -> Custo
     )
 
 
-def _address(draft: Draft, customer: Customer) -> Address | None:
+def address_for(draft: Placed, customer: Customer) -> Address | None:
+    """The place chosen, or the new one, now on the customer's file."""
     if draft.place != NEW_PLACE:
         return place_of(draft, customer)
     if not draft.street:

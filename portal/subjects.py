@@ -48,7 +48,7 @@ SUBJECTS = {
             Type.ORDER,
             "house",
             _("Install or move"),
-            _("We agree on a time"),
+            _("Choose a time"),
             _("What shall we do?"),
             _("Send the order"),
             ("broadband.order", "tv.service.order", "fixed.service.order"),

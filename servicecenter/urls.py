@@ -9,6 +9,8 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("", include("common.urls")),
     path("", include("staff.urls")),
+    path("", include("appointments.urls")),
+    path("", include("notifications.urls")),
     path("", include("desk.urls")),
     path("", include("dashboards.urls")),
     path("", include("portal.urls")),

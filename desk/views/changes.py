@@ -31,7 +31,6 @@ from desk.doors import FRAME, requires
 from notifications import notices
 from notifications.models import Message
 from sla.promises import title
-from staff.landing import landing
 from staff.models import User
 from tickets.states import TO_DO
 
@@ -159,10 +158,9 @@ def notice_open(request: HttpRequest, pk: int) -> HttpResponse:
     notices.mark_read(request.user, [message.pk])
     if message.case is None:
         return redirect("desk:notices")
-    user: Any = request.user
-    if not user.may("desk.open"):  # a technician reads of visits, and works on them from the own day
-        return redirect(landing(user))
-    return redirect(reverse("desk:case", args=[message.case.number]))
+    # Who works in the field reads of visits, and has pages of one's own for them.
+    place = "appointments:visit" if request.user.may("visits.work") else "desk:case"  # type: ignore[union-attr]
+    return redirect(reverse(place, args=[message.case.number]))
 
 
 @requires(*FRAME)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from common import clock
 from common.errors import DomainError
 from customers.models import Region
-from portal import matters, outages, sessions
+from portal import matters, outages, sessions, visits
 from portal.doors import page, show
 from portal.subjects import SUBJECTS
 from tickets.models import Outage
@@ -33,7 +33,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "outages": outages.of_regions(regions, session.phone if session else "", now=now),
         "subjects": SUBJECTS.values(),
-        "rows": matters.in_progress(customer) if customer else [],
+        "rows": [*visits.in_progress(customer, now=now), *matters.in_progress(customer)] if customer else [],
         "regions": [] if customer else Region.objects.all(),
         "region": region,
     }

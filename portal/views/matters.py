@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,15 +14,19 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from appointments.models import Appointment
 from cases.links import BadLink, ExpiredLink, read_token
 from cases.models import Case
 from cases.states import Channel
 from common import clock
 from common.caller import address_of
 from common.errors import DomainError
-from portal import links, matters, quotas, sessions
-from portal.doors import Door, by_link, hidden, keeps_typed, needs_number, page, show, signed_in, switching
+from portal import booking, links, matters, quotas, sessions
+from portal import visits as visiting
+from portal.doors import Acts, Door, by_link, hidden, keeps_typed, needs_number, page, show, signed_in, switching
 from portal.forms import LostLinkForm, NotSolvedForm, WriteForm
+from portal.views import visits
+from tickets.models import Ticket
 from tickets.services import confirm_ticket, customer_wrote, reopen_ticket
 from tickets.states import State
 
@@ -35,11 +38,13 @@ SAID = ("written", "confirmed", "reopened")
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     customer = sessions.customer_of(request)
-    context = {
-        "rows": matters.in_progress(customer) if customer else [],
-        "finished": matters.finished(customer) if customer else [],
-    }
-    return show(request, "matters", context)
+    rows, finished = [], []
+    if customer is not None:
+        now = clock.now()
+        rows = [*visiting.in_progress(customer, now=now), *matters.in_progress(customer)]
+        finished = [*visiting.finished(customer, now=now), *matters.finished(customer)]
+        finished.sort(key=lambda row: row.at, reverse=True)
+    return show(request, "matters", {"rows": rows, "finished": finished})
 
 
 # --- the pages of one matter; `door` says how one came to it ---------------------------------------------------------
@@ -59,6 +64,9 @@ def _page(request: HttpRequest, door: Door, form: WriteForm, *, status: int = 20
         "form": form if matter.may_write or form.errors else None,
         "key": request.POST.get("key") or uuid.uuid4().hex,
         "said": said if said in SAID else "",
+        # A link opens its one matter: visits have links of their own.
+        "visits": visiting.of_ticket(door.ticket, now=matter.now) if door.signed_in else [],
+        "may_book": door.signed_in and booking.may_book_for(door.ticket),
     }
     return show(request, "matter", context, status=status)
 
@@ -186,13 +194,22 @@ def lost(request: HttpRequest) -> HttpResponse:
     return show(request, "link_lost", {"form": form}, status=status)
 
 
-ACTS: dict[str, Any] = {"": _track, "write/": _write, "confirm/": _confirm, "not-solved/": _not_solved}
-NAMES = {"": "", "write/": "_write", "confirm/": "_confirm", "not-solved/": "_not_solved"}
+# What each page of a matter is called, and what it does for each kind of matter.
+ACTS: dict[str, tuple[str, Acts]] = {
+    "": ("", {Ticket.KIND: _track, Appointment.KIND: visits.track}),
+    "write/": ("_write", {Ticket.KIND: _write}),
+    "confirm/": ("_confirm", {Ticket.KIND: _confirm}),
+    "not-solved/": ("_not_solved", {Ticket.KIND: _not_solved}),
+    **visits.ACTS,
+}
 
 urlpatterns = [
     path("my/cases/", index, name="cases"),
-    *(path(f"my/cases/<str:number>/{tail}", signed_in(act), name=f"case{NAMES[tail]}") for tail, act in ACTS.items()),
+    *(
+        path(f"my/cases/<str:number>/{tail}", signed_in(acts), name=f"case{name}")
+        for tail, (name, acts) in ACTS.items()
+    ),
     path("m/<str:token>/again/", again, name="link_again"),
-    *(path(f"m/<str:token>/{tail}", by_link(act), name=f"link{NAMES[tail]}") for tail, act in ACTS.items()),
+    *(path(f"m/<str:token>/{tail}", by_link(acts), name=f"link{name}") for tail, (name, acts) in ACTS.items()),
     path("link/", lost, name="link_lost"),
 ]
