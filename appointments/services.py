@@ -495,6 +495,27 @@ def swap_crews(
     days = sorted(window.day for window in windows.values())
     grid = Grid(days[0], days[-1], at=now)
     crews = {one.pk: [member.technician_id for member in one.crew.all()] for one in (first, second)}
+    after = crews_after_swap(grid, first, second)
+    seats = [
+        booking.Seat(key, windows[one.pk], booking.needs_of(one), one)
+        for one in (first, second)
+        for key in after[one.pk]
+    ]
+    booking.reseat(seats, Reservation.objects.filter(appointment__in=[first, second]), grid=grid)
+    for one in (first, second):
+        _set_crew(one, after[one.pk], at=now)
+        fact = events.crew_changed(after[one.pk], before=crews[one.pk], reason=reason)
+        cases.record(one, fact, transition="reassigned", at=now, by=by)
+    for one in (first, second):
+        booking.give_back(one, at=now, but=after[one.pk], window=windows[one.pk])
+    return first, second
+
+
+def crews_after_swap(grid: Grid, first: Appointment, second: Appointment) -> dict[int, list[int]]:
+    """Who would go to each of two visits after a swap, by visit. Raises InvalidInput with the reason why it cannot be,
+    DomainError where one has set off."""
+    windows = {one.pk: _swappable(one) for one in (first, second)}
+    crews = {one.pk: [member.technician_id for member in one.crew.all()] for one in (first, second)}
     after: dict[int, list[int]] = {}
     for one, other in ((first, second), (second, first)):
         leaving = [key for key in crews[one.pk] if key not in crews[other.pk]]
@@ -510,19 +531,7 @@ def swap_crews(
         # Each newcomer takes the place of one who leaves: the one who speaks with the customer first.
         instead = dict(zip(leaving, coming, strict=True))
         after[one.pk] = [instead.get(key, key) for key in crews[one.pk]]
-    seats = [
-        booking.Seat(key, windows[one.pk], booking.needs_of(one), one)
-        for one in (first, second)
-        for key in after[one.pk]
-    ]
-    booking.reseat(seats, Reservation.objects.filter(appointment__in=[first, second]), grid=grid)
-    for one in (first, second):
-        _set_crew(one, after[one.pk], at=now)
-        fact = events.crew_changed(after[one.pk], before=crews[one.pk], reason=reason)
-        cases.record(one, fact, transition="reassigned", at=now, by=by)
-    for one in (first, second):
-        booking.give_back(one, at=now, but=after[one.pk], window=windows[one.pk])
-    return first, second
+    return after
 
 
 def _swappable(appointment: Appointment) -> Window:

@@ -121,6 +121,18 @@ def test_from_the_window_to_the_booking(client, agent, zhao):
     assert Appointment.objects.count() == 1
 
 
+def test_ten_minutes_more_once(client, agent, zhao):
+    customer = builders.customer()
+    hold = held(client, customer)
+    with clock.simulated(MONDAY + timedelta(minutes=9)):
+        page = post(client, **filled(customer, hold=hold, keep="1")).text
+        assert Hold.objects.get().expires_at == MONDAY + timedelta(minutes=19)
+        assert 'name="keep"' not in page
+        assert "for ten more minutes already" in post(client, **filled(customer, hold=hold, keep="1")).text
+    with clock.simulated(MONDAY + timedelta(minutes=20)):
+        assert "The ten minutes are over." in post(client, **filled(customer, hold=hold, keep="1")).text
+
+
 def test_another_window_lets_the_first_go(client, agent, zhao):
     customer = builders.customer()
     first = held(client, customer)
