@@ -145,10 +145,10 @@ class Grid:
 
         The last window of a day may run over: the shift says whether that is allowed.
         """
-        position = self._position[window.starts_at]
         until = window.starts_at + needs.work
         touched = [window]
-        for later in self.windows[position + 1 :]:
+        # By place, not by name: a visit may have been booked in a window that the house no longer offers.
+        for later in self.windows[bisect_right(self.windows, window.starts_at, key=attrgetter("starts_at")) :]:
             if later.day != window.day or later.starts_at >= until + TRAVEL_NEAR:
                 break
             touched.append(later)

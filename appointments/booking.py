@@ -82,14 +82,16 @@ def take(
     at: datetime,
     appointment: Appointment | None = None,
     hold: Hold | None = None,
+    leaving: Appointment | None = None,
     prefer: Sequence[int] = (),
     only: Sequence[int] | None = None,
 ) -> list[int]:
     """Reserve a crew for the window and return its technicians, the best first; within the caller's transaction.
 
-    `prefer` come first whatever their score; `only` allows nobody else. Raises WindowTaken when too few are left.
+    `prefer` come first whatever their score; `only` allows nobody else; `leaving` is a visit that a hold is meant for
+    and that would leave its present time. Raises WindowTaken when too few are left.
     """
-    but = appointment.pk if appointment else None
+    but = appointment.pk if appointment else leaving.pk if leaving else None
     able = [candidate.technician.pk for candidate in rank(grid, window, needs, but=but) if candidate.refusal is None]
     if only is not None:
         able = [key for key in able if key in only]
@@ -200,7 +202,8 @@ def hold_window(
 ) -> Hold:
     """Keep a window for ten minutes; with the `key` of an earlier hold that one is let go first, never two at once.
 
-    Raises InvalidInput for a time that cannot be, WindowTaken with the nearest free windows.
+    `moving` is the visit it is meant for: what that visit would leave does not stand in the way. Raises InvalidInput
+    for a time that cannot be, WindowTaken with the nearest free windows.
     """
     now = at or clock.now()
     grid = grid_around(starts_at, at=now)
@@ -219,7 +222,22 @@ def hold_window(
         ends_at=window.ends_at,
         expires_at=now + HOLD_FOR,
     )
-    take(window, needs, grid=grid, at=now, hold=hold)
+    take(window, needs, grid=grid, at=now, hold=hold, leaving=moving)
+    return hold
+
+
+@transaction.atomic
+def extend_hold(key: str, *, at: datetime | None = None) -> Hold:
+    """Ten minutes more from now, once (interface.md §13). Raises HoldExpired where nothing is held, or twice."""
+    now = at or clock.now()
+    hold = Hold.objects.select_for_update().filter(key=key, expires_at__gt=now).first() if key else None
+    if hold is None:
+        raise HoldExpired(_("The ten minutes are over."))
+    if hold.extended:
+        raise HoldExpired(_("We have kept this time for ten more minutes already."))
+    hold.expires_at, hold.extended = now + HOLD_FOR, True
+    hold.save(update_fields=["expires_at", "extended"])
+    hold.reservations.update(expires_at=hold.expires_at)
     return hold
 
 

@@ -25,7 +25,7 @@ def falls_due(appointment: Appointment, trigger: str, *, at: datetime) -> list[F
 
     Once a booked time, whatever broke it first. Nothing where no rule holds on that day.
     """
-    rule = CompensationRule.objects.filter(trigger=trigger, valid_from__lte=Window(at, at).day).first()
+    rule = rule_for(trigger, at=at)
     if rule is None:
         return []
     _owed, created = Compensation.objects.get_or_create(
@@ -36,6 +36,11 @@ def falls_due(appointment: Appointment, trigger: str, *, at: datetime) -> list[F
     if not created:
         return []
     return [events.compensation_due(trigger, amount=f"{rule.amount}", currency=rule.currency)]
+
+
+def rule_for(trigger: str, *, at: datetime) -> CompensationRule | None:
+    """What is owed for `trigger` on that day; None where no rule holds."""
+    return CompensationRule.objects.filter(trigger=trigger, valid_from__lte=Window(at, at).day).first()
 
 
 @transaction.atomic

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -12,15 +14,17 @@ from django.utils.translation import gettext as _
 
 from cases.facts import Fact
 from cases.links import Purpose, link_address
+from customers import masking
+from notifications import templates
 from notifications.models import Message
-from notifications.services import notice, notify
+from notifications.services import address_of, notice, notify
 from sla import escalation
 from staff.models import User
 
 from . import events
 from .ics import calendar_file
 from .models import Appointment, WaitlistOffer
-from .windows import site_zone
+from .windows import Window, site_zone
 from .wording import time_of, window_text
 
 # After which messages somebody must call where no message reaches the customer.
@@ -58,6 +62,41 @@ def tell(
     if message is None and template in MUST_REACH:
         facts += call_owed(appointment, "no_channel", at=at)
     return facts
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a customer would read, and where: the address masked; no address where nothing reaches the customer."""
+
+    subject: str
+    body: str
+    language: str
+    channel: str = ""
+    to: str = ""
+
+
+def hidden(context: dict[str, Any]) -> dict[str, str]:
+    """What stands in the place of the arrival code, the customer's proof, and of the link, the customer's door, where
+    somebody else reads a message."""
+    return {name: mask for name, mask in {"code": "••••", "link": "…"}.items() if name in context}
+
+
+def preview(appointment: Appointment, template: str, *, window: Window, at: datetime) -> Preview:
+    """The message that moving the visit to `window` would send, in the customer's language, with the real values."""
+    then = copy.copy(appointment)
+    then.starts_at, then.ends_at, then.cycle = window.starts_at, window.ends_at, appointment.cycle + 1
+    customer = appointment.customer
+    language = customer.language if customer else ""
+    values = {"number": appointment.number, **_values(then, language, at)}
+    values |= hidden(values)
+    channel, address = (address_of(customer) if customer else None) or ("", "")
+    with translation.override(language or translation.get_language()):
+        if channel == "sms":
+            return Preview(
+                "", templates.render_sms(template, language, values), language, channel, masking.phone(address)
+            )
+        subject, body = templates.render(template, language, values)
+    return Preview(subject, body, language, channel, masking.email(address) if address else "")
 
 
 def offer(appointment: Appointment, offered: WaitlistOffer, *, at: datetime) -> list[Fact]:
@@ -117,13 +156,22 @@ def tell_dispatch(appointment: Appointment, template: str, *, at: datetime) -> N
     """An in-app notice to those who answer for the day: the team's lead, and the dispatchers."""
     people: list[User] = [*User.objects.holding("dispatch.change").filter(role="dispatcher")]
     people += [one for one in escalation.Leaders().audience("lead", appointment) if one not in people]
+    _tell(people, appointment, template, at=at)
+
+
+def tell_lead(appointment: Appointment, template: str, *, at: datetime, **facts: Any) -> None:
+    """An in-app notice to the team's lead alone."""
+    _tell(escalation.Leaders().audience("lead", appointment), appointment, template, at=at, **facts)
+
+
+def _tell(people: list[User], appointment: Appointment, template: str, *, at: datetime, **facts: Any) -> None:
     Message.objects.bulk_create(
         [
             notice(
                 person,
                 template=template,
                 case=appointment,
-                context={"number": appointment.number},
+                context={"number": appointment.number, **facts},
                 key=f"{template}-{appointment.pk}-{appointment.cycle}:{person.pk}",
                 at=at,
             )

@@ -111,7 +111,12 @@ def has_work_report(appointment: Appointment) -> bool:
 
 class AppointmentQuerySet(CaseQuerySet):
     def visible_to(self, person: Any) -> Any:
-        """A technician sees the visits of the own crew; the desk sees all, because any agent takes the call."""
+        """A technician sees the visits of the own crew; the desk sees all, because any agent takes the call.
+
+        A customer sees the own visits; what of them, the pages for customers decide.
+        """
+        if isinstance(person, Customer):
+            return self.filter(customer=person)
         if person.may("appointments.see"):
             return self
         if person.may("visits.work"):
@@ -126,6 +131,12 @@ class AppointmentQuerySet(CaseQuerySet):
         """What needs a time or a technician, the most urgent promise first."""
         return self.filter(Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None)).order_by(
             "starts_at", "received_at"
+        )
+
+    def waiting(self) -> Any:
+        """What a dispatcher must do something about: a time, a technician or a call is missing."""
+        return self.open().filter(
+            Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None) | Q(call_since__isnull=False)
         )
 
 
@@ -264,6 +275,7 @@ class Hold(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     expires_at = models.DateTimeField()
+    extended = models.BooleanField(default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["key"], name="hold_key_once")]
@@ -443,6 +455,7 @@ class VisitAction(models.Model):
         FINISH = "finish", _("Done")
         FAIL = "fail", _("Not solved")
         ABSENT = "absent", _("Nobody there")
+        PHOTO = "photo", _("Photo")
 
     class Outcome(models.TextChoices):
         DONE = "done", _("Taken")
@@ -480,6 +493,7 @@ class VisitRating(models.Model):
 
     appointment = models.OneToOneField(Appointment, on_delete=models.PROTECT, related_name="rating")
     score = models.PositiveSmallIntegerField()
+    reasons = models.JSONField(default=list, blank=True)
     comment = models.TextField(blank=True)
     channel = models.CharField(max_length=12)
     at = models.DateTimeField()

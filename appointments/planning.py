@@ -220,6 +220,6 @@ def _carry_out(step: Step, *, by: User, at: datetime) -> Appointment:
         return reassign_crew(technicians=step.technicians, **of)
     if state == State.REQUESTED:
         return arrange_appointment(starts_at=step.starts_at, prefer=step.technicians, **of)
-    # What we missed is moved by us, with our regrets; after an absence or a failure it is simply the next time.
+    # What we missed counts as moved by us; after an absence or a failure it is simply the next time.
     side = Side.US if state == State.MISSED else Side.CUSTOMER
     return move_appointment(starts_at=step.starts_at, prefer=step.technicians, side=side, **of)

@@ -28,11 +28,13 @@ from . import booking, compensation, events, messages, promises
 from .availability import Grid, Needs
 from .models import Appointment, CrewMember, VisitRating, VisitService
 from .permissions import allow, allow_own
-from .states import PROMISED, ClosedBecause, Side, State
+from .states import PROMISED, ClosedBecause, RatingReason, Side, State
 
 # How often a customer may move one visit without calling us.
 MOST_MOVES = 3
 MOST_NOTE = 2000
+# Up to this score we ask what went wrong, and somebody of ours reads the answer.
+LOW_SCORE = 3
 LATE_CHANGE = timedelta(hours=24)
 
 
@@ -265,6 +267,7 @@ def move_appointment(
     if starts_at == appointment.starts_at and appointment.state in PROMISED:
         raise InvalidInput(_("This is the time you have already."), field="starts_at")
     before, was_promised = _before(appointment), appointment.state in PROMISED
+    template = moving_message(appointment, side)
     facts += _break_if_late(appointment, side, "we_moved", at=now, by=by) if was_promised else []
     crew = _reserve(appointment, starts_at, booking.needs_of(appointment), hold=hold, prefer=prefer, at=now)
     run(appointment.move)
@@ -274,7 +277,7 @@ def move_appointment(
         appointment.moved_by_us += 1
     _set_crew(appointment, crew, at=now)
     promises.void(appointment)
-    facts += messages.tell(appointment, "visit_moved_by_us" if side == Side.US else "visit_moved", at=now)
+    facts += messages.tell(appointment, template, at=now)
     facts.append(events.moved(appointment, crew, before=before, side=side, reason=reason))
     cases.record(appointment, *facts, transition=("moved", "rebooked"), at=now, by=by)
     promises.promise_window(appointment, at=now)
@@ -282,6 +285,21 @@ def move_appointment(
     # Last, so that nobody who waits for this time is waited for.
     booking.give_back(appointment, at=now, but=crew, window=appointment.window)
     return appointment
+
+
+def moving_message(appointment: Appointment, side: str) -> str:
+    """The template that tells the customer of another time. We say sorry for it only where we take a time away."""
+    if appointment.state == State.REQUESTED:
+        return "visit_booked"
+    return "visit_moved_by_us" if side == Side.US and appointment.state in PROMISED else "visit_moved"
+
+
+def breaks_promise(appointment: Appointment, *, side: str, at: datetime) -> bool:
+    """Whether taking the present time away now counts as a visit we missed (requirements.md §30, point 22)."""
+    starts_at = appointment.starts_at
+    if side != Side.US or starts_at is None or appointment.state not in PROMISED:
+        return False
+    return at >= starts_at - LATE_CHANGE
 
 
 def move_refusals(appointment: Appointment, *, at: datetime, by: Any = None) -> list[Any]:
@@ -505,18 +523,44 @@ def record_call(
 
 
 @transaction.atomic
+def note_visit(
+    *, appointment_id: int, body: str, by: User | None, key: str = "", at: datetime | None = None
+) -> Appointment:
+    """Add a note that only staff see; sent twice with the same `key`, it is written once."""
+    now = at or clock.now()
+    appointment = locked(appointment_id)
+    allow(by, "appointments.book", "dispatch.change", "visits.work")
+    once = f"visit-note-{appointment.pk}-{key}" if key else ""
+    if once and Note.objects.filter(external_id=once).exists():
+        return appointment
+    cases.add_note(
+        appointment,
+        body=text(body, "body", _("Write the note first.")),
+        visibility=Note.Visibility.INTERNAL,
+        direction=Note.Direction.NONE,
+        at=now,
+        by=by,
+        external_id=once,
+    )
+    cases.record(appointment, transition="noted", at=now, by=by)
+    return appointment
+
+
+@transaction.atomic
 def rate_visit(
     *,
     appointment_id: int,
     score: int,
     by: Customer,
+    reasons: Sequence[str] = (),
     comment: str = "",
     channel: str = "web",
     at: datetime | None = None,
 ) -> VisitRating:
     """The customer's own rating of a visit, once (requirements.md APT-22; §30, point 36: staff never rate).
 
-    Raises DomainError where nothing was done yet or a rating is there already.
+    A score of three or less may name `reasons`, and the team's lead is told of it. Raises DomainError where nothing was
+    done yet or a rating is there already.
     """
     now = at or clock.now()
     appointment = locked(appointment_id)
@@ -526,9 +570,21 @@ def rate_visit(
         raise DomainError(_("A visit can be rated when it is done."))
     if score not in range(1, 6):
         raise InvalidInput(_("Choose 1 to 5."), field="score")
+    if not set(reasons) <= set(RatingReason.values):
+        raise InvalidInput(_("Choose one of the values offered."), field="reasons")
+    low = score <= LOW_SCORE
     comment = short(comment, "comment")
     if VisitRating.objects.filter(appointment=appointment).exists():
         raise DomainError(_("You have rated this visit already. Thank you."))
-    rating = VisitRating.objects.create(appointment=appointment, score=score, comment=comment, channel=channel, at=now)
+    rating = VisitRating.objects.create(
+        appointment=appointment,
+        score=score,
+        reasons=list(dict.fromkeys(reasons)) if low else [],
+        comment=comment,
+        channel=channel,
+        at=now,
+    )
+    if low:
+        messages.tell_lead(appointment, "visit_low_rating_notice", at=now, score=score)
     cases.record(appointment, events.rated(score), transition="rated", at=now, by=by)
     return rating

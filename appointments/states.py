@@ -72,6 +72,16 @@ class FailReason(models.TextChoices):
     TIME = "time", _("More time is needed")
 
 
+class RatingReason(models.TextChoices):
+    """What a customer names as the reason of a low score."""
+
+    LATE = "late", _("Late")
+    NOT_FIXED = "not_fixed", _("Not fixed")
+    ATTITUDE = "attitude", _("Attitude")
+    CHARGES = "charges", _("Unclear charges")
+    EXPLANATION = "explanation", _("Poor explanation")
+
+
 class Trigger(models.TextChoices):
     """What makes a compensation due (standards.md XR-04)."""
 

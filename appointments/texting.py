@@ -77,6 +77,8 @@ def read(text: str, *, today: date) -> Wish | None:
     if command is None:
         return None
     wish = Command(command)
+    if wish in (Command.CONFIRM, Command.ACCEPT) and rest and not _NUMBER.fullmatch(rest):
+        return None  # “Yes, but …” is for people
     if wish not in (Command.BOOK, Command.MOVE):
         return Wish(wish, number=_number(rest))
     service = ""

@@ -17,11 +17,13 @@ from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
+from cases.attachments import Received, attach
 from cases.facts import digest
 from cases.models import Case, Note
 from common import clock
 from common.errors import DomainError, InvalidInput, TransitionRefused
 from common.transitions import run
+from customers.services import reveal
 from notifications.models import Message
 from sla import timers
 from sla.services import break_promise, defer
@@ -34,6 +36,7 @@ from .models import Appointment, Compensation, VisitRecord
 from .permissions import allow_visit
 from .services import locked, text
 from .states import PROMISED, ClosedBecause, Exclusion, FailReason, State
+from .windows import site_zone
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +62,31 @@ def _visit(appointment_id: int, by: User | None) -> Appointment:
     appointment = locked(appointment_id)
     allow_visit(by, appointment)
     return appointment
+
+
+def at_hand(appointment: Appointment, *, now: datetime) -> bool:
+    """Whether the crew sees house number and telephone: on the day of the visit, and on the day before it."""
+    if appointment.window is None or appointment.state == State.CANCELLED:
+        return False
+    today = now.astimezone(site_zone()).date()
+    return appointment.window.day - timedelta(days=1) <= today <= appointment.window.day
+
+
+def customer_phone(*, appointment_id: int, by: User, at: datetime | None = None) -> str:
+    """The customer's telephone number for the crew, after writing down who looked and why (architecture.md §7).
+
+    Raises DomainError outside the day of the visit and the day before, and where there is no number; TooManyReveals.
+    """
+    now = at or clock.now()
+    appointment: Appointment = Appointment.objects.select_related("customer").get(pk=appointment_id)
+    allow_visit(by, appointment)
+    if not at_hand(appointment, now=now):
+        raise DomainError(_("The number is shown on the day of the visit and on the day before."))
+    contact = appointment.customer.phone if appointment.customer else None
+    if appointment.customer is None or contact is None:
+        raise DomainError(_("We have no telephone number of this customer."))
+    reason = str(_("On the way to visit %(number)s") % {"number": appointment.number})
+    return reveal(customer=appointment.customer, what=f"contact:{contact.pk}", reason=reason, by=by, at=now)
 
 
 @transaction.atomic
@@ -90,7 +118,12 @@ def set_off(
     if heard < expected_at:
         left = ceil((expected_at - heard) / timedelta(minutes=1))
         facts += messages.tell(
-            appointment, "visit_under_way", at=now, minutes=left, technician=str(appointment.owner or "")
+            appointment,
+            "visit_under_way",
+            at=now,
+            valid_until=expected_at,
+            minutes=left,
+            technician=str(appointment.owner or ""),
         )
         assert appointment.ends_at is not None
         if expected_at > appointment.ends_at:
@@ -182,7 +215,8 @@ def report_absent(*, appointment_id: int, notice: str, by: User | None, at: date
 def keep_record(*, appointment_id: int, by: User | None, values: dict[str, Any]) -> VisitRecord:
     """Store (part of) the visit's record: checks, tests, consent, hand-over, parts. Raises InvalidInput by field."""
     appointment = _visit(appointment_id, by)
-    if appointment.state not in (*PROMISED, State.UNDER_WAY, State.ON_SITE):
+    # One that was counted as missed may turn out to have been kept: its checklist was gone through in time.
+    if appointment.state not in (*PROMISED, State.UNDER_WAY, State.ON_SITE, State.MISSED):
         raise DomainError(_("The record of this visit is closed."))
     record = VisitRecord.objects.filter(appointment=appointment).first() or VisitRecord(
         appointment=appointment, cycle=appointment.cycle
@@ -192,6 +226,18 @@ def keep_record(*, appointment_id: int, by: User | None, values: dict[str, Any])
     record.fill(values)
     record.save()
     return record
+
+
+@transaction.atomic
+def add_photo(*, appointment_id: int, photo: Received, by: User | None, at: datetime | None = None) -> Appointment:
+    """Keep a photo with the visit: of the door, of the notice left, of the work. For staff only; evidence."""
+    now = at or clock.now()
+    appointment = _visit(appointment_id, by)
+    if not photo.content_type.startswith("image/"):
+        raise InvalidInput(_("This is no photo."), field="photo")
+    attach(appointment, photo, by=by, at=now, visibility=Note.Visibility.INTERNAL)
+    cases.record(appointment, transition="noted", at=now, by=by)
+    return appointment
 
 
 @transaction.atomic

@@ -197,6 +197,11 @@ class Case(models.Model):
             update_row(self, changed)
         self._stored = present
 
+    def follow_state(self, kind: Case) -> None:
+        """Take over the state of this same case, which a transition of its kind has just changed in memory."""
+        assert kind.pk == self.pk
+        self.__dict__["state"] = kind.state
+
     @property
     def number(self) -> str:
         return numbers.number_of(self.kinds[self.kind].PREFIX if self.kind in self.kinds else "X", self.pk)

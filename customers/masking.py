@@ -21,6 +21,16 @@ def email(address: str) -> str:
     return f"{name[:1]}***@{domain}"
 
 
+def name(full: str) -> str:
+    """Enough of a name to know one's own by: the first character of Chinese, `W*** J***` of words."""
+    text = full.strip()
+    if not text:
+        return ""
+    if text.isascii():
+        return " ".join(f"{word[0]}***" for word in text.split())
+    return text[0] + "*" * max(len(text) - 2, 1) + (text[-1] if len(text) > 2 else "")
+
+
 def address(region: Any, street: str, house: str, *, reveal: bool = False) -> str:
     """Large to small in Chinese, small to large in English; the house number hidden unless `reveal`."""
     number = house if reveal else ("***" if house else "")

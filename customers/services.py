@@ -80,6 +80,20 @@ def _contacts(*, phone: str, email: str) -> list[Contact]:
     return contacts
 
 
+def add_address(*, customer: Customer, region: Region | None, street: str, house: str = "") -> Address:
+    """The address in the customer's file, entered where it is not there yet. Raises InvalidInput for none at all."""
+    street, house = street.strip(), house.strip()
+    if region is None and not street:
+        raise InvalidInput(_("Please fill this in."), field="street")
+    with transaction.atomic(savepoint=False):
+        Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
+        # Streets are encrypted, so they are compared here.
+        for known in customer.addresses.filter(region=region):
+            if (known.street, known.house) == (street, house):
+                return known
+        return Address.objects.create(customer=customer, region=region, street=street, house=house)
+
+
 def find_customers(text: str, *, limit: int = 8) -> list[Customer]:
     """Customers whose phone, last four digits, mail, account number or name (also pinyin, initials) is `text`."""
     text = text.strip()

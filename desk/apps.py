@@ -14,6 +14,7 @@ class DeskConfig(AppConfig):
 
         register(Entry("queue", "desk:queue", _("My queue"), "inbox", "desk.open", 10, shortcut="q", count=overdue))
         register(Entry("team", "desk:team", _("Team"), "users", "desk.open", 20, shortcut="t"))
+        register(Entry("dispatch", "desk:dispatch", _("Dispatch"), "truck", "dispatch.open", 40, shortcut="d"))
         for setting in (
             Entry("mine", "desk:mine", _("My working time"), "clock", "", 5),
             Entry("outages", "desk:outages", _("Area outages"), "radio-tower", "desk.open", 5),

@@ -2,9 +2,13 @@
 
 from .views import (
     actions,
+    assign,
     attachments,
+    book,
+    case,
     changes,
     customers,
+    dispatch,
     find,
     mine,
     new,
@@ -15,6 +19,7 @@ from .views import (
     skills,
     team,
     ticket,
+    visits,
     working_time,
 )
 
@@ -31,8 +36,13 @@ urlpatterns = [
     *working_time.urlpatterns,
     *skills.urlpatterns,
     *mine.urlpatterns,
+    *dispatch.urlpatterns,
+    *assign.urlpatterns,
     *outages.urlpatterns,
+    *case.urlpatterns,
     *ticket.urlpatterns,
+    *visits.urlpatterns,
+    *book.urlpatterns,
     *actions.urlpatterns,
     *attachments.urlpatterns,
 ]

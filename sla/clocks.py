@@ -30,6 +30,7 @@ from .states import DeadlineState, StepKind, Verdict
 PAUSE_CAP = timedelta(days=5)
 SOON = timedelta(minutes=30)
 RESOLUTION = "resolve"
+FIRST_RESPONSE = "first_response"
 LIVE = (DeadlineState.RUNNING, DeadlineState.PAUSED)
 _JUDGED = (DeadlineState.STOPPED, DeadlineState.BROKEN)
 _ENDED = {"cancelled", "merged"}
@@ -44,29 +45,34 @@ _FIELDS = [
 
 
 def on_case_changed(
-    sender: Any, case: Case, transitions: tuple[str, ...], at: datetime, by: Any, **_signal: Any
+    sender: Any,
+    case: Case,
+    transitions: tuple[str, ...],
+    at: datetime,
+    by: Any,
+    deadlines: list[Deadline] | None = None,
+    **_signal: Any,
 ) -> None:
     """Start, pause, resume, re-aim, stop and cancel the deadlines of a case that changed."""
-    clocks = Clocks(case, at=at, by=by, fresh="opened" in transitions)
+    if "opened" in transitions:
+        deadlines = []
+    clocks = Clocks(case, at=at, by=by, deadlines=deadlines)
     for transition in transitions:
         clocks.apply(transition)
     clocks.save()
 
 
 class Clocks:
-    """The deadlines of one case during one change."""
+    """The deadlines of one case during one change; they are read unless the caller has all of them."""
 
     tells = True  # people hear of it; of a past that is written afterwards nobody does
 
-    def __init__(self, case: Case, *, at: datetime, by: Any = None, fresh: bool = False) -> None:
+    def __init__(self, case: Case, *, at: datetime, by: Any = None, deadlines: list[Deadline] | None = None) -> None:
         self.case, self.at, self.by = case, at, by
-        self.deadlines: list[Deadline] = (
-            []
-            if fresh
-            else list(
-                Deadline.objects.filter(case_id=case.pk).select_related("rule", "calendar_version").order_by("pk")
-            )
-        )
+        if deadlines is None:
+            found = Deadline.objects.filter(case_id=case.pk)
+            deadlines = list(found.select_related("rule", "calendar_version").order_by("pk"))
+        self.deadlines = deadlines
         self.changed: dict[int, Deadline] = {}
         self.new: list[Deadline] = []
         self._read: policies.Book | None = None

@@ -23,7 +23,7 @@ class Leaders:
 
     def __init__(self) -> None:
         self._people: list[User] | None = None
-        self._query = User.objects.filter(is_active=True, role__in=_REACHED)
+        self._query = User.objects.filter(is_active=True, role__in=_REACHED).select_related("team").order_by("pk")
         self._owners: dict[int, User] = {}
 
     def read_owners(self, owner_ids: Iterable[int]) -> None:

@@ -30,7 +30,11 @@ def shipped_calendars() -> dict[str, Calendar]:
 
 
 def load_shipped(*, at: datetime | None = None) -> list[str]:
-    """Load the shipped calendars and policy where none is present; return what was loaded, as plain words."""
+    """Load the shipped calendars and policy where none is present; return what was loaded, as plain words.
+
+    A house whose policy is older than a kind of case gets the shipped rules of that kind in a version of its own; what
+    it has decided about the others stays.
+    """
     now = at or clock.now()
     done = []
     with transaction.atomic():
@@ -43,7 +47,36 @@ def load_shipped(*, at: datetime | None = None) -> list[str]:
             form = tomllib.loads((DEFAULTS / "policies.toml").read_text(encoding="utf-8"))
             publish_policy(form, at=now, valid_from=None)
             done.append("policy")
+        else:
+            done += [f"policy for {kind}" for kind in _add_new_kinds(at=now)]
     return done
+
+
+def _add_new_kinds(*, at: datetime) -> list[str]:
+    """Add the shipped rules of kinds that the newest house policy does not know; return the kinds."""
+    newest = PolicyVersion.objects.filter(scope="").latest("number")
+    present = list(newest.rules.all())
+    known = {kind for rule in present for kind in _kinds(rule.selectors)}
+    form = tomllib.loads((DEFAULTS / "policies.toml").read_text(encoding="utf-8"))
+    added = [rule for rule in check_policy(form) if _kinds(rule.selectors) and not _kinds(rule.selectors) & known]
+    if not added or not known:
+        return []
+    version = PolicyVersion.objects.create(
+        scope="",
+        number=newest.number + 1,
+        valid_from=max(at, newest.valid_from or at),
+        digest=digest_of([newest.digest, *(vars(rule) for rule in added)]),
+        created_at=at,
+    )
+    for rule in present:
+        rule.pk, rule.version = None, version
+    Rule.objects.bulk_create([*present, *(rule.to_rule(version) for rule in added)])
+    return sorted({kind for rule in added for kind in _kinds(rule.selectors)})
+
+
+def _kinds(selectors: dict[str, Any]) -> set[str]:
+    kind = selectors.get("kind", [])
+    return set(kind if isinstance(kind, list) else [kind])
 
 
 def publish_calendar(calendar: Calendar, *, at: datetime, by: Any = None) -> CalendarVersion:

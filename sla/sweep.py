@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,8 +28,9 @@ from cases.querysets import locks_rows
 from common import clock
 from common.bulk import insert_rows, update_rows
 from notifications.models import Message
+from staff.models import User
 
-from . import clocks, escalation, events, timers
+from . import clocks, escalation, events, signals, timers
 from .models import CalendarVersion, Deadline, Rule, Timer
 from .states import DeadlineState, StepKind
 
@@ -178,6 +180,7 @@ class _Work:
             plan.leaders.read_owners({c.owner_id for c in locked.values() if c.owner_id})
             for timer in found:
                 _plan(timer, locked[timer.case_id], plan)  # type: ignore[index]
+            _announce_raised(plan)
             _show_resumed(plan)
             _write(plan)
         return len(found)
@@ -231,6 +234,8 @@ class Plan:
     armed: list[Timer] = field(default_factory=list)
     finished: list[int] = field(default_factory=list)
     resumed: dict[int, list[Deadline]] = field(default_factory=lambda: defaultdict(list))
+    raised: dict[int, tuple[datetime, list[User]]] = field(default_factory=dict)
+    given: bool = False
     touched: dict[int, Case] = field(default_factory=dict)
 
 
@@ -272,6 +277,8 @@ def _take(deadline: Deadline, case: Case, step: dict[str, Any], *, later: list[d
     cases.add_fact(case, events.step_fired(deadline, step, skipped=skipped, facts=facts), at=at)
     if not skipped:
         people = plan.leaders.everyone(detail["tell"], case)
+        if kind == StepKind.TIER:
+            plan.raised[case.pk] = at, people
         plan.messages += escalation.notices(
             people, template=TEMPLATES[kind], case=case, deadline=deadline, step=step["name"], at=plan.now
         )
@@ -294,16 +301,47 @@ def _end_capped_pause(deadline: Deadline, case: Case, plan: Plan) -> None:
     )
 
 
+def _announce_raised(plan: Plan) -> None:
+    """Let the rooms of the kinds give raised cases to the rung's people, where nobody had them or nobody answered."""
+    if not plan.raised:
+        return
+    # The deadlines are read only where somebody owns the case: whether it was answered stands in them.
+    owned = [key for key in plan.raised if plan.touched[key].owner_id]
+    unanswered = Deadline.objects.filter(promise=clocks.FIRST_RESPONSE, state__in=clocks.LIVE, case_id__in=owned)
+    left_alone = plan.raised.keys() - set(owned)
+    if owned:
+        left_alone |= set(unanswered.values_list("case_id", flat=True))
+    if not left_alone:
+        return
+    deadlines = _deadlines_of(left_alone, plan)
+    raises = [
+        signals.Raise(plan.touched[key], at, people, deadlines[key])
+        for key, (at, people) in plan.raised.items()
+        if key in left_alone
+    ]
+    signals.rung_reached.send(sender=Case, raises=raises)
+    for given in [one for one in raises if one.given_to]:
+        plan.given = True
+        given.case.version += 1
+        given.case.changed_at = max(given.case.changed_at, given.at)
+
+
 def _show_resumed(plan: Plan) -> None:
-    """Set the queue columns of cases whose pause was ended; the other deadlines of such a case are read once."""
+    """Set the queue columns of cases whose pause was ended."""
     if not plan.resumed:
         return
+    for case_id, deadlines in _deadlines_of(plan.resumed, plan).items():
+        clocks.show_on_case(plan.touched[case_id], deadlines)
+
+
+def _deadlines_of(case_ids: Iterable[int], plan: Plan) -> dict[int, list[Deadline]]:
+    """All deadlines of these cases, read once; those in the plan are the same objects."""
     known = {d.pk: d for d in plan.deadlines}
     by_case: dict[int, list[Deadline]] = defaultdict(list)
-    for deadline in Deadline.objects.filter(case_id__in=plan.resumed).select_related("rule", "calendar_version"):
+    found = Deadline.objects.filter(case_id__in=list(case_ids)).select_related("rule", "calendar_version")
+    for deadline in found.order_by("pk"):
         by_case[deadline.case_id].append(known.get(deadline.pk, deadline))
-    for case_id, deadlines in by_case.items():
-        clocks.show_on_case(plan.touched[case_id], deadlines)
+    return by_case
 
 
 def _write(plan: Plan) -> None:
@@ -313,7 +351,9 @@ def _write(plan: Plan) -> None:
     insert_rows(unwritten)
     insert_rows(plan.messages, ignore_conflicts=True)
     columns = ["event_seq", "event_hash", "tier"]
-    if plan.resumed:
+    if plan.given:
+        columns += ["owner", "team", "state", "version", "changed_at"]
+    if plan.resumed or plan.given:
         columns += ["sort_due_at", "clock_state", "clock_left", "clock_warn"]
     update_rows(list(plan.touched.values()), columns)
     columns = ["steps"]

@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from cases.facts import Fact, Names, describes, digest, listed
+from cases.models import Case
 from cases.states import Channel, Severity, Urgency
 
 from .models import Ticket
@@ -33,6 +34,19 @@ def opened(ticket: Ticket) -> Fact:
 
 def assigned(ticket: Ticket) -> Fact:
     return Fact("assigned", {"owner": ticket.owner_id, "team": ticket.team_id})
+
+
+def handed_up(case: Case, before: tuple[int | None, int | None]) -> Fact:
+    """A rung gave the ticket to its people; `before` is the owner and the team it had."""
+    return Fact(
+        "handed_up",
+        {
+            "tier": case.tier,
+            "state": case.state,
+            "owner": [before[0], case.owner_id],
+            "team": [before[1], case.team_id],
+        },
+    )
 
 
 def moved(ticket: Ticket, verb: str, *, reason: str = "", note: str = "") -> Fact:
@@ -104,6 +118,15 @@ def _assigned(facts: dict[str, Any], names: Names) -> str:
     if facts["owner"]:
         return _("Assigned to %(person)s") % {"person": names.person(facts["owner"])}
     return _("Assigned to %(team)s") % {"team": names.team(facts["team"])}
+
+
+@describes("handed_up")
+def _handed_up(facts: dict[str, Any], names: Names) -> str:
+    before, now = facts["owner"]
+    values = {"tier": facts["tier"], "person": names.person(now), "before": names.person(before)}
+    if before is None:
+        return _("Nobody had it: given to %(person)s with tier T%(tier)s") % values
+    return _("Not answered by %(before)s: given to %(person)s with tier T%(tier)s") % values
 
 
 _REASONS = {**dict(WaitReason.choices), **dict(HoldReason.choices)}

@@ -10,7 +10,7 @@ import heapq
 import itertools
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +18,8 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import translation
 
+from appointments.models import Appointment
+from appointments.shipped import load_shipped as load_shipped_visits
 from cases.categories import load_shipped_categories
 from cases.models import Case, Category
 from common import clock
@@ -29,6 +31,7 @@ from sla.shipped import load_shipped
 from sla.sweep import sweep
 from staff.qualifying import load_shipped_skills
 from tickets import services
+from tickets.models import Ticket
 
 from . import center
 from .backlog import Backlog
@@ -51,6 +54,7 @@ from .stories import (
     open_ticket,
     solved_on_the_phone,
 )
+from .visits import VisitLife, make_areas, visit_lives
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +72,7 @@ class Made:
 
     tickets: int = 0
     open: int = 0
+    visits: int = 0
     messages: int = 0
     refused: int = 0
 
@@ -82,18 +87,21 @@ def build(*, now: datetime, tickets: int = TICKETS, seed: int = 7) -> Made:
             load_shipped()
             load_shipped_categories()
             load_shipped_skills()
+            load_shipped_visits()
         staff = make_staff(chance, now=now)
         plan_work(staff, now=now)
         customers = make_customers(chance, max(40, int(tickets * 0.62)), now=now)
         categories = {category.code: category for category in Category.objects.all()}
         scene = Scene(chance, Deck(chance), staff, categories, now)
-        lives = list(_lives(scene, customers, tickets))
+        make_areas(staff)
+        lives = [*_lives(scene, customers, tickets), *visit_lives(scene, customers, min(1.0, tickets / TICKETS))]
         made = Simulation(lives, now=now).run()
         _settle(now)
         first = Case.objects.order_by("pk").first()
         if first is not None:
             center.mark(first, now=now)
-        made.tickets, made.open = Case.objects.count(), Case.objects.open().count()
+        made.tickets, made.open = Ticket.objects.count(), Ticket.objects.open().count()
+        made.visits = Appointment.objects.count()
         made.messages = Message.objects.count()
         # Everything is delivered already: the workers need not be asked for each message.
         connection.run_on_commit = after_commit
@@ -200,7 +208,7 @@ class Simulation:
 
     LATE = timedelta(seconds=60)
 
-    def __init__(self, lives: list[Life], *, now: datetime) -> None:
+    def __init__(self, lives: Sequence[Life | VisitLife], *, now: datetime) -> None:
         self.now, self.made = now, Made()
         order = itertools.count()
         self.waiting = [(life.steps[0][0], next(order), life, 0) for life in lives]
@@ -219,20 +227,17 @@ class Simulation:
             deliver_due(now=self.now)
         return self.made
 
-    def _step(self, life: Life, position: int, at: datetime) -> bool:
+    def _step(self, life: Life | VisitLife, position: int, at: datetime) -> bool:
         """Take one step; a refusal ends the life there, for the services know best."""
         _at, function, facts = life.steps[position]
         with clock.simulated(at):
             try:
-                if life.ticket_id:
-                    function(ticket_id=life.ticket_id, at=at, **facts)
-                else:
-                    life.ticket_id = function(at=at, **facts).pk
+                life.play(function, facts, at=at)
             except DomainError as refusal:
                 log.warning("the demo's %s was refused: %s", function.__name__, refusal)
                 self.made.refused += 1
                 return False
-        if function in TELL_THE_CUSTOMER:
+        if function in TELL_THE_CUSTOMER or isinstance(life, VisitLife):
             self._deliver(min(at + timedelta(seconds=3), self.now))
         return True
 

@@ -17,7 +17,7 @@ from staff.models import User
 
 # The first demo ticket bears a number in a system of this name: the instant the demo was made for.
 MARK = "demo-center"
-ROOMS = ("customers", "staff", "cases", "notifications", "sla", "tickets")
+ROOMS = ("customers", "staff", "cases", "notifications", "sla", "tickets", "appointments", "portal")
 
 
 class NotADemo(DomainError):
@@ -54,16 +54,20 @@ def refuse_real_records() -> None:
 def clear() -> None:
     """Remove every domain record. Only for a demo center: refuses anything else."""
     refuse_real_records()
-    tables = [model._meta.db_table for room in ROOMS for model in apps.get_app_config(room).get_models()]
+    models = [apps.get_app_config(room).get_models(include_auto_created=True) for room in ROOMS]
+    tables = [model._meta.db_table for room in models for model in room]
     tables.append(Session._meta.db_table)
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            triggers.let_be_emptied()
             names = ", ".join(connection.ops.quote_name(table) for table in tables)
             cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+            triggers.install()
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")  # as they were: a new ticket's rows come before itself
             return
         # SQLite checks foreign keys at the end of the transaction (Django makes them deferred): any order will do.
-        triggers.remove_delete_trigger()
+        triggers.let_be_emptied()
         trail.remove_delete_trigger()
         for table in tables:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")  # noqa: S608 - our own table names

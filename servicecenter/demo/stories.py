@@ -177,6 +177,13 @@ class Life:
     visit: bool = False
     version: int = 0
 
+    def play(self, function: Callable[..., Any], facts: dict[str, Any], *, at: datetime) -> None:
+        """Take one step through a service; the first opens the ticket."""
+        if self.ticket_id:
+            function(ticket_id=self.ticket_id, at=at, **facts)
+        else:
+            self.ticket_id = function(at=at, **facts).pk
+
     def __post_init__(self) -> None:
         chance, story = self.scene.chance, self.story
         self.urgency = self.urgency or ("urgent" if chance.random() < story.urgent else "normal")

@@ -38,6 +38,8 @@ PORT = env_port("PORT", 8000)
 SECRET_KEY = secret("SECRET_KEY", VAR_DIR / "keys" / "secret_key", required=PRODUCTION)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"])
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", [])
+# How many proxies of ours stand before web and add to X-Forwarded-For; limits by address need the caller's.
+PROXIES = env_number("PROXIES", 1 if PRODUCTION else 0, least=0)
 # Where customers reach us: what links in messages begin with.
 _HOST = next((host.lstrip(".") for host in ALLOWED_HOSTS if host != "*"), "localhost")
 PUBLIC_URL = env_url("PUBLIC_URL", f"https://{_HOST}" if PRODUCTION else f"http://localhost:{PORT}")
@@ -63,6 +65,7 @@ INSTALLED_APPS = [
     "appointments",
     "desk",
     "dashboards",
+    "portal",
     "servicecenter",
 ]
 
@@ -226,6 +229,15 @@ SMPP_TLS = env_bool("SMPP_TLS", False)
 SMPP_SYSTEM_ID = env_short("SMPP_SYSTEM_ID", 15)
 SMPP_PASSWORD = env_short("SMPP_PASSWORD", 8, secret=True)
 SMPP_SYSTEM_TYPE = env_short("SMPP_SYSTEM_TYPE", 12)
+# Whether `scripts/serve sms` runs beside the others and brings in what people send.
+SMPP_RECEIVE = env_bool("SMPP_RECEIVE", False)
+# The secret a gateway signs POST /inbound/sms/ with; without one that address does not exist.
+SMS_INBOUND_SECRET = os.environ.get("SMS_INBOUND_SECRET", "")
+SMS_INBOUND_PER_HOUR = env_number("SMS_INBOUND_PER_HOUR", 10)
+if SMS_INBOUND_SECRET and len(SMS_INBOUND_SECRET) < 16:
+    raise SystemExit("SMS_INBOUND_SECRET: at least 16 characters; anybody could guess a shorter one.")
+if SMPP_RECEIVE and not SMPP_HOST:
+    raise SystemExit("SMPP_RECEIVE=1 needs SMPP_HOST.")
 if SMPP_HOST and SMS_HTTP_URL:
     raise SystemExit("SMPP_HOST and SMS_HTTP_URL are both set: choose one way for SMS.")
 if SMPP_HOST and not SMPP_SYSTEM_ID:
@@ -279,7 +291,7 @@ else:
 
 SWEEP_SECONDS = env_seconds("SWEEP_SECONDS", 2.0)
 # On SQLite one writer holds the whole database: smaller batches and a breath between them (architecture.md §4).
-SWEEP_BATCH = 80 if EMBEDDED else 200
+SWEEP_BATCH = 100 if EMBEDDED else 200
 SWEEP_BREATH_SECONDS = 0.12 if EMBEDDED else 0.0
 
 # /metrics asks for this bearer token; production without one answers 404 there.
@@ -294,7 +306,16 @@ SERVICE_NAME = {
     "zh-hans": os.environ.get("SERVICE_NAME_ZH", "客户服务中心"),
     "en": os.environ.get("SERVICE_NAME_EN", "Service Center"),
 }
+# When the telephone is answered, as a sentence of its own in each language.
+SERVICE_HOURS = {
+    "zh-hans": os.environ.get("SERVICE_HOURS_ZH", ""),
+    "en": os.environ.get("SERVICE_HOURS_EN", ""),
+}
 SERVICE_PHONE = os.environ.get("SERVICE_PHONE", "")
 if SERVICE_PHONE and not re.fullmatch(r"[\d+ -]{3,20}", SERVICE_PHONE):
     raise SystemExit(f"SERVICE_PHONE={SERVICE_PHONE!r} is not a telephone number.")
+# How a technician's phone opens the way to a customer: the phone's own map app, or a map on the web.
+NAVIGATION_URL = os.environ.get("NAVIGATION_URL", "")
+if NAVIGATION_URL and not re.fullmatch(r"(https://|geo:)[^\s\"'<>]*\{address\}[^\s\"'<>]*", NAVIGATION_URL):
+    raise SystemExit(f"NAVIGATION_URL={NAVIGATION_URL!r} is no https: or geo: address with {{address}} in it.")
 SILENCED_SYSTEM_CHECKS: list[str] = []

@@ -52,10 +52,10 @@ def env_port(name: str, default: int) -> int:
     return int(text)
 
 
-def env_number(name: str, default: int) -> int:
+def env_number(name: str, default: int, *, least: int = 1) -> int:
     text = os.environ.get(name, str(default))
-    if not text.isdigit() or int(text) < 1:
-        raise refuse(name, "write a whole number from 1.")
+    if not text.isdigit() or int(text) < least:
+        raise refuse(name, f"write a whole number from {least}.")
     return int(text)
 
 

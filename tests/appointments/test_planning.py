@@ -174,7 +174,7 @@ def test_a_promised_window_without_a_technician_comes_first_and_keeps_its_time(d
 
 
 def test_what_we_missed_and_who_was_absent_get_another_time(dispatcher):
-    """The missed one hears our regrets, the absent one the plain new time; who was absent twice is called first."""
+    """Both hear of the new time, the missed one counts as moved by us; who was absent twice is called first."""
     person = center.technician()
     missed, absent, twice = (
         book(builders.customer(phone=f"139{next(_phones)}"), starts_at=TUESDAY_TEN + n * TWO_HOURS - TWO_HOURS)
@@ -191,8 +191,9 @@ def test_what_we_missed_and_who_was_absent_get_another_time(dispatcher):
     done, refused = carry_out([one.step for one in plan.proposals], by=dispatcher, at=noon)
     assert refused == []
     assert {visit.state for visit in done} == {State.BOOKED}
-    told = Message.objects.filter(template__in=("visit_moved", "visit_moved_by_us"))
-    assert dict(told.values_list("case_id", "template")) == {missed.pk: "visit_moved_by_us", absent.pk: "visit_moved"}
+    assert {visit.pk: visit.moved_by_us for visit in done} == {missed.pk: 1, absent.pk: 0}
+    told = Message.objects.filter(template="visit_moved", state="queued")
+    assert set(told.values_list("case_id", flat=True)) == {missed.pk, absent.pk}
 
 
 def test_the_days_a_customer_asked_for_are_respected():

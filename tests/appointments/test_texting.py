@@ -77,7 +77,20 @@ def test_what_is_wrong_is_named(text, field):
     assert refusal.value.field == field
 
 
-@pytest.mark.parametrize("text", ["", "Thank you!", "Yesterday it broke", "About my bill", "谢谢", "🙂", "BOOKING?"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Thank you!",
+        "Yesterday it broke",
+        "About my bill",
+        "谢谢",
+        "🙂",
+        "BOOKING?",
+        "Yes, but not at ten",
+        "是不是明天来？",
+    ],
+)
 def test_what_is_no_command_is_for_people(text):
     assert read(text, today=TODAY) is None
 

@@ -25,6 +25,7 @@ ROOMS = [
     "tickets",
     "desk",
     "dashboards",
+    "portal",
     "servicecenter",
 ]
 CATALOG = ROOT / "locale/zh_Hans/LC_MESSAGES/django.po"

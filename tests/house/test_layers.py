@@ -4,7 +4,7 @@ from django.apps import apps
 
 ROOMS = [
     {"servicecenter"},
-    {"desk", "dashboards"},
+    {"portal", "desk", "dashboards"},
     {"appointments"},
     {"tickets"},
     {"sla"},

@@ -17,6 +17,7 @@ ROOMS = (
     "appointments",
     "desk",
     "dashboards",
+    "portal",
     "servicecenter",
 )
 

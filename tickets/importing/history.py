@@ -36,7 +36,7 @@ class MemoryClocks(clocks.Clocks):
     tells = False
 
     def __init__(self, case: Ticket, book: policies.Book) -> None:
-        super().__init__(case, at=case.received_at, fresh=True)
+        super().__init__(case, at=case.received_at, deadlines=[])
         self._read = book
 
     def _stop_by_what_was_done(self, deadlines: list[Deadline]) -> None:

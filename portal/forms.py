@@ -1,0 +1,217 @@
+"""The portal's forms: one question each. They check shapes; what may be done, the services say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
+
+from cases.models import Category
+from common.errors import DomainError
+from customers import masking
+from customers.models import Customer, Region
+
+from .reports import LONGEST, NEW_PLACE, OTHER, Draft
+from .subjects import SERVICE, Subject, branches, leaves, root_of
+
+CHOOSE = {"required": _("Please choose one."), "invalid_choice": _("Please choose one of these.")}
+
+
+class PortalForm(forms.Form):
+    """A form whose errors come from services, too."""
+
+    use_required_attribute = False  # what is missing is said in words, at the field, in the page's language
+
+    def refuse(self, refusal: DomainError) -> None:
+        self.add_error(refusal.field if refusal.field in self.fields else None, [str(r) for r in refusal.reasons])
+
+
+def own_words(label: Any, *, required: bool = True, rows: int = 4) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        required=required,
+        max_length=LONGEST,
+        widget=forms.Textarea(attrs={"rows": rows, "maxlength": None}),
+        error_messages={
+            "required": _("Please write a few words."),
+            "max_length": _("That is %(show_value)s characters; we can take %(limit_value)s."),
+        },
+    )
+
+
+# --- signing in ------------------------------------------------------------------------------------------------------
+
+
+class PhoneForm(PortalForm):
+    phone = forms.CharField(
+        label=_("Mobile number"),
+        max_length=40,
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "tel", "inputmode": "tel"}),
+        error_messages={"required": _("Enter your mobile number.")},
+    )
+
+
+class CodeForm(PortalForm):
+    code = forms.CharField(
+        label=_("Code from the message"),
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True, "class": "code-input"}
+        ),
+        error_messages={"required": _("Enter the code from the message.")},
+    )
+
+
+class WhoForm(PortalForm):
+    """Several customers share the number: who is it?"""
+
+    who = forms.ChoiceField(label=_("Who are you?"), widget=forms.RadioSelect, error_messages=CHOOSE)
+
+    NOBODY = "nobody"
+
+    def __init__(self, *args: Any, customers: list[Customer], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["who"].choices = [  # type: ignore[attr-defined]
+            *((str(customer.pk), masking.name(customer.name)) for customer in customers),
+            (self.NOBODY, _("None of these")),
+        ]
+
+
+class LostLinkForm(PortalForm):
+    number = forms.CharField(
+        label=_("Number of the matter"),
+        help_text=_("It is in every message from us, such as T-0042-8836."),
+        max_length=40,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        error_messages={"required": _("Enter the number.")},
+    )
+    phone = PhoneForm.base_fields["phone"]
+
+
+# --- reporting -------------------------------------------------------------------------------------------------------
+
+
+class ServiceForm(PortalForm):
+    service = forms.ChoiceField(label=_("Which service is it?"), widget=forms.RadioSelect, error_messages=CHOOSE)
+
+    def __init__(self, *args: Any, subject: Subject, draft: Draft, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["service"].choices = [  # type: ignore[attr-defined]
+            (branch.code, str(root_of(branch))) for branch in branches(subject)
+        ]
+
+
+class WhatForm(PortalForm):
+    """What it is, of what the house knows, and the customer's own words; words are needed where nothing fits."""
+
+    what = forms.ChoiceField(widget=forms.RadioSelect, required=False, error_messages=CHOOSE)
+    words = own_words(_("In your own words"), required=False)
+
+    def __init__(self, *args: Any, subject: Subject, draft: Draft, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = _choices(subject, draft)
+        self.fields["what"].label = subject.question  # type: ignore[assignment]
+        self.fields["what"].choices = choices  # type: ignore[attr-defined]
+        if not choices:
+            del self.fields["what"]
+            self.fields["words"].label = subject.question  # type: ignore[assignment]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if "what" in self.fields and "what" not in self.errors and not data.get("what"):
+            self.add_error("what", str(CHOOSE["required"]))
+        elif data.get("what", OTHER) == OTHER and not data.get("words") and "words" not in self.errors:
+            self.add_error("words", _("Please write a few words."))
+        return data
+
+
+def _choices(subject: Subject, draft: Draft) -> list[tuple[str, str]]:
+    """The matters of the chosen service, or of every branch, with its service named before it if there are several."""
+    parts = branches(subject)
+    if SERVICE in subject.steps:
+        parts = [branch for branch in parts if branch.code == draft.service]
+    several = len({root_of(branch).pk for branch in parts}) > 1
+    found = [
+        (matter.code, _named(matter) if several else str(matter))
+        for branch in parts
+        for matter in leaves(branch) or ([] if SERVICE in subject.steps else [branch])
+    ]
+    return [*found, (OTHER, str(_("None of these")))] if found else []
+
+
+def _named(matter: Category) -> str:
+    return pgettext("a service and what is wrong with it", "%(service)s: %(matter)s") % {
+        "service": root_of(matter),
+        "matter": matter,
+    }
+
+
+class WhereForm(PortalForm):
+    """One of the addresses on file, or a new one."""
+
+    place = forms.ChoiceField(label=_("Where is it?"), widget=forms.RadioSelect, error_messages=CHOOSE)
+    region = forms.ModelChoiceField(
+        Region.objects.all(),
+        label=_("Region"),
+        required=False,
+        to_field_name="code",
+        empty_label=_("Please choose"),
+        error_messages=CHOOSE,
+    )
+    street = forms.CharField(
+        label=_("Street and number or estate"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "address-line1"}),
+    )
+    house = forms.CharField(
+        label=_("Building, floor, door"),
+        required=False,
+        max_length=80,
+        widget=forms.TextInput(attrs={"autocomplete": "address-line2"}),
+    )
+
+    def __init__(self, *args: Any, customer: Customer | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = list(customer.addresses.select_related("region")) if customer else []
+        self.known = [
+            (str(place.pk), masking.address(place.region, place.street, place.house, reveal=bool(place.house)))
+            for place in known
+        ]
+        self.fields["place"].choices = [*self.known, (NEW_PLACE, _("Another address"))]  # type: ignore[attr-defined]
+        if not known:
+            del self.fields["place"]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        data.setdefault("place", "" if "place" in self.fields else NEW_PLACE)
+        if data["place"] == NEW_PLACE:
+            if not data.get("region") and "region" not in self.errors:
+                self.add_error("region", str(CHOOSE["required"]))
+            if not data.get("street") and "street" not in self.errors:
+                self.add_error("street", _("Please fill this in."))
+        return data
+
+
+class NameForm(PortalForm):
+    """For somebody not known yet: whom do we have to do with?"""
+
+    name = forms.CharField(
+        label=_("Your name"),
+        max_length=80,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+        error_messages={"required": _("Enter your name.")},
+    )
+
+
+# --- matters ---------------------------------------------------------------------------------------------------------
+
+
+class WriteForm(PortalForm):
+    body = own_words(_("Write to us"), rows=3)
+
+
+class NotSolvedForm(PortalForm):
+    reason = own_words(_("What is not solved?"))

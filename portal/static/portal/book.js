@@ -1,0 +1,40 @@
+// Two comforts of booking; every page is whole without them: the chosen time above the button, and a countdown.
+const chosen = document.querySelector("[data-chosen]");
+if (chosen) {
+  const repeat = (radio) => {
+    chosen.textContent = radio.dataset.said;
+    chosen.closest("p").hidden = false;
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target.name === "slot") repeat(event.target);
+  });
+  // A browser that goes back keeps the radio ticked and tells nobody.
+  const ticked = document.querySelector("input[name=slot]:checked");
+  if (ticked) repeat(ticked);
+}
+
+const hold = document.querySelector("[data-until]");
+if (hold) {
+  const now = Number(document.querySelector("meta[name=server-now]").content);
+  const ahead = now - Date.now(); // the server's clock decides, not the phone's
+  const left = hold.querySelector("[data-left]");
+  const say = hold.querySelector("[data-say]");
+  let said = null;
+  const tick = () => {
+    const seconds = Math.ceil((Number(hold.dataset.until) - Date.now() - ahead) / 1000);
+    if (seconds <= 0) {
+      hold.classList.add("is-over");
+      hold.querySelector("p").textContent = hold.dataset.over;
+      return;
+    }
+    left.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    const minutes = Math.ceil(seconds / 60);
+    if (minutes !== said) {
+      // The first minute is in the words already.
+      if (said !== null) say.textContent = minutes === 1 ? hold.dataset.one : hold.dataset.many.replace("{count}", minutes);
+      said = minutes;
+    }
+    setTimeout(tick, 1000 - ((Date.now() + ahead) % 1000));
+  };
+  tick();
+}

@@ -1,0 +1,142 @@
+"""The forms of booking, moving, cancelling and rating. They check shapes; what may be done, the services say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from appointments.models import VisitService
+from appointments.states import RatingReason, Type
+from customers.models import Customer
+
+from . import booking, times
+from .forms import CHOOSE, NameForm, PortalForm, WhereForm, own_words
+from .reports import NEW_PLACE
+
+MOST = int(booking.MOST_WORK.total_seconds() // 60)
+
+
+class ServicesForm(PortalForm):
+    """What is to be done; several services of one order are done in one visit."""
+
+    services = forms.MultipleChoiceField(
+        label=gettext_lazy("What shall we do?"), widget=forms.CheckboxSelectMultiple, error_messages=CHOOSE
+    )
+
+    def __init__(self, *args: Any, offered: list[VisitService], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.offered = {service.code: service for service in offered}
+        self.fields["services"].choices = [(code, str(service)) for code, service in self.offered.items()]  # type: ignore[attr-defined]
+
+    def groups(self) -> list[tuple[str, list[tuple[Any, str]]]]:
+        """The boxes under repair, installation and move, each with about how long it takes."""
+        boxes = list(self["services"])
+        groups: dict[str, list[tuple[Any, str]]] = {}
+        for box, service in zip(boxes, self.offered.values(), strict=True):
+            groups.setdefault(service.type, []).append((box, work(service.minutes)))
+        return [(str(Type(kind).label), found) for kind, found in groups.items()]
+
+    def clean_services(self) -> list[str]:
+        chosen: list[str] = self.cleaned_data["services"]
+        minutes = sum(self.offered[code].minutes for code in chosen)
+        if minutes > MOST:
+            hours = MOST // 60
+            raise forms.ValidationError(
+                ngettext(
+                    "That is more than %(count)s hour of work. Please book it as two visits.",
+                    "That is more than %(count)s hours of work. Please book it as two visits.",
+                    hours,
+                )
+                % {"count": hours}
+            )
+        return chosen
+
+
+def work(minutes: int) -> str:
+    """`about 1 hour`, `about 30 minutes`, `about 1.5 hours`."""
+    hours = minutes / 60
+    if hours > 1 and not hours.is_integer():
+        return _("about %(hours)s hours") % {"hours": f"{hours:.1f}"}
+    if hours < 1:
+        return ngettext("about %(count)s minute", "about %(count)s minutes", minutes) % {"count": minutes}
+    return ngettext("about %(count)s hour", "about %(count)s hours", int(hours)) % {"count": int(hours)}
+
+
+class PlaceForm(WhereForm):
+    """Where the technician comes: a place whose area we know."""
+
+    def __init__(self, *args: Any, customer: Customer | None, **kwargs: Any) -> None:
+        super().__init__(*args, customer=customer, **kwargs)
+        self.known_regions = {str(place.pk): place.region_id for place in customer.addresses.all()} if customer else {}
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        chosen = data.get("place")
+        if chosen and chosen != NEW_PLACE and "place" not in self.errors and not self.known_regions.get(chosen):
+            self.add_error("place", _("The area of this address is not known. Please enter it as another address."))
+        return data
+
+
+class SlotForm(PortalForm):
+    """One arrival window, as the radio spells it."""
+
+    slot = forms.CharField(max_length=40, error_messages={"required": gettext_lazy("Please choose a time.")})
+
+    def clean_slot(self) -> Any:
+        starts_at = times.moment(self.cleaned_data["slot"])
+        if starts_at is None:
+            raise forms.ValidationError(_("Please choose one of the times shown."))
+        return starts_at
+
+
+class CheckForm(PortalForm):
+    """Everything is right; a few words for the technician."""
+
+    note = own_words(gettext_lazy("Anything the technician should know?"), required=False, rows=3)
+    slot = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
+
+    def clean_slot(self) -> Any:
+        """Another time than the one held, or None. What is no time is refused by saying so."""
+        text = self.cleaned_data.get("slot", "")
+        starts_at = times.moment(text) if text else None
+        if text and starts_at is None:
+            raise forms.ValidationError(_("Please choose one of the times shown."))
+        return starts_at
+
+
+class NewcomerCheckForm(CheckForm):
+    name = NameForm.base_fields["name"]
+
+
+class CancelForm(PortalForm):
+    reason = own_words(gettext_lazy("Why? You need not say."), required=False, rows=2)
+
+
+SCORES = (
+    (1, gettext_lazy("Very poor")),
+    (2, gettext_lazy("Poor")),
+    (3, gettext_lazy("Fair")),
+    (4, gettext_lazy("Good")),
+    (5, gettext_lazy("Very good")),
+)
+
+
+class RateForm(PortalForm):
+    score = forms.TypedChoiceField(
+        label=gettext_lazy("How satisfied were you with this visit?"),
+        choices=SCORES,
+        coerce=int,
+        widget=forms.RadioSelect,
+        error_messages=CHOOSE,
+    )
+    reasons = forms.MultipleChoiceField(
+        label=gettext_lazy("What went wrong?"),
+        choices=RatingReason.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages=CHOOSE,
+    )
+    comment = own_words(gettext_lazy("Anything else?"), required=False, rows=3)
