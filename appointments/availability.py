@@ -81,7 +81,7 @@ def travel(here: int | None, there: int | None) -> timedelta:
 
 
 class Grid:
-    """The technicians' time from `first` to `last` (local dates, both included), in seven statements.
+    """The technicians' time from `first` to `last` (local dates, both included), in eight statements.
 
     `own_hold` is the key of a hold that takes nothing away: whoever has it may have that window.
     """
@@ -259,6 +259,6 @@ class Offer:
 
 
 def next_free(needs: Needs, *, at: datetime, days: int = 120) -> Window | None:
-    """The first free window within so many days, in seven statements however booked-out the calendar is."""
+    """The first free window within so many days, in eight statements however booked-out the calendar is."""
     today = Window(at, at).day
     return Grid(today, today + timedelta(days=days), at=at).first_free(needs)
