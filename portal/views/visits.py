@@ -163,7 +163,7 @@ def move_check(request: HttpRequest, door: Door) -> HttpResponse:
     if starts_at is None:
         return redirect(f"{door.url}move/")
     form, status, nearest = PortalForm(), 200, []
-    key = request.POST.get("hold") or request.GET.get("hold", "")
+    key = request.POST.get("hold") or request.GET.get("hold") or _own_hold(door, at=now)
     if request.method == "POST" and not switching(request):
         if starts_at == door.visit.starts_at and door.visit.state in PROMISED:
             return redirect(f"{door.url}?said=moved")  # sent twice
