@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from cases.attachments import Received, examine, removed_if_it_fails
 from cases.facts import digest
 from cases.numbers import key_of
 from common.errors import DomainError, InvalidInput
@@ -59,14 +60,15 @@ def take(
     heard_at: datetime,
     at: datetime | None = None,
     cycle: int | None = None,
+    photo: Any = None,
     shown: bool = False,
 ) -> VisitAction:
     """Do what a technician reports, once for each `key`; return how it was taken. A repeated key gets the first answer.
 
-    `at` is when it happened (default: now), `cycle` the booked time it was meant for. A refusal is stored with its
-    reasons and with what was written, and waits to be seen unless the caller shows it at once (`shown`). Raises
-    InvalidInput for what cannot be stored at all, NotYours for a visit there never was, OtherForm for a key that bore
-    something else.
+    `at` is when it happened (default: now), `cycle` the booked time it was meant for, `photo` an upload. A refusal is
+    stored with its reasons and with what was written, and waits to be seen unless the caller shows it at once
+    (`shown`). Raises InvalidInput for what cannot be stored at all, NotYours for a visit there never was, OtherForm for
+    a key that bore something else.
     """
     if not KEY.fullmatch(key):
         raise InvalidInput(_("This key cannot be used."), field="key")
@@ -78,6 +80,7 @@ def take(
     appointment = Appointment.objects.filter(pk=key_of(number) or 0).first()
     if appointment is None:
         raise NotYours(_("This visit is not in your plan."), field="visit")
+    picture, unfit = _looked_at(photo)
     entry = VisitAction(
         key=key,
         technician=by,
@@ -86,16 +89,19 @@ def take(
         at=at or heard_at,
         received_at=heard_at,
         outcome=Outcome.DONE,
-        digest=digest(f"{appointment.pk} {action} {written}"),
+        digest=digest(f"{appointment.pk} {action} {written}" + (f" {picture.digest}" if picture else "")),
     )
-    with transaction.atomic():
+    pictures = [picture] if picture else []
+    with removed_if_it_fails(pictures), transaction.atomic():
         if first := _entered_before(entry):
             if (first.technician_id, first.digest) != (by.pk, entry.digest):
                 raise OtherForm(_("This was sent before, with other words. Open the visit again and repeat it."))
             return first
         try:
-            with transaction.atomic():
-                _do(entry, values, cycle=cycle)
+            with removed_if_it_fails(pictures), transaction.atomic():
+                if unfit is not None:
+                    raise unfit
+                _do(entry, values, cycle=cycle, picture=picture)
         except Appointment.DoesNotExist:
             _refuse(entry, NotYours(_("This visit is no longer in your plan.")), values, shown=shown)
         except DomainError as refusal:
@@ -104,6 +110,16 @@ def take(
             # What was refused before has now been put right.
             unseen(by).filter(appointment=appointment, action=action).update(seen_at=heard_at)
     return entry
+
+
+def _looked_at(upload: Any) -> tuple[Received | None, DomainError | None]:
+    """The photo, looked at before any lock is taken; or why it cannot be kept."""
+    if upload is None:
+        return None, None
+    try:
+        return examine(upload), None
+    except DomainError as refusal:
+        return None, refusal
 
 
 def _entered_before(entry: VisitAction) -> VisitAction | None:
@@ -139,12 +155,17 @@ def mark_seen(key: str, *, by: User, at: datetime) -> bool:
 # --- what each action does -------------------------------------------------------------------------------------------
 
 
-def _do(entry: VisitAction, values: Mapping[str, Any], *, cycle: int | None) -> None:
+def _do(entry: VisitAction, values: Mapping[str, Any], *, cycle: int | None, picture: Received | None) -> None:
     appointment = locked(entry.appointment_id)
     allow_visit(entry.technician, appointment)
     if cycle is not None and cycle != appointment.cycle:
         raise DomainError(_("The visit got another time meanwhile; this belonged to the earlier one."))
     at = visits.checked_moment(entry.at, now=entry.received_at, by=entry.technician)
+    if entry.action == Kind.PHOTO:
+        if picture is None:
+            raise InvalidInput(_("Take a photo first."), field="photo")
+        visits.add_photo(appointment_id=appointment.pk, photo=picture, by=entry.technician, at=at)
+        return
     form = FORMS[entry.action](dict(values))
     if not form.is_valid():
         reasons = [str(reason) for errors in form.errors.values() for reason in errors]

@@ -11,7 +11,7 @@ class AppointmentsConfig(AppConfig):
         from sla import moments as sla_moments
         from sla import promises as sla_promises
 
-        from . import events, moments, notices, promises, visits, waitlist  # noqa: F401
+        from . import certificates, events, moments, notices, promises, texts, visits, waitlist  # noqa: F401
 
         sla_moments.enter(stops=moments.STOPS)
         sla_promises.enter(titles=promises.TITLES, reasons=promises.REASONS)

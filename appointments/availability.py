@@ -6,13 +6,14 @@ nothing: the reservation's constraint does.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from operator import attrgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from django.db.models import Q
@@ -71,13 +72,16 @@ class Taken:
     hold_id: int | None
 
 
+_starts_at = attrgetter("starts_at")
+
+
 def travel(here: int | None, there: int | None) -> timedelta:
     """How long the way between two regions takes; within one region, or where one is unknown, the short way."""
     return TRAVEL_NEAR if here is None or there is None or here == there else TRAVEL_FAR
 
 
 class Grid:
-    """The technicians' time from `first` to `last` (local dates, both included), in seven statements.
+    """The technicians' time from `first` to `last` (local dates, both included), in eight statements.
 
     `own_hold` is the key of a hold that takes nothing away: whoever has it may have that window.
     """
@@ -101,17 +105,38 @@ class Grid:
             self.areas[area.technician_id].add(area.region_id)
             if area.base:
                 self.bases[area.technician_id] = area.region_id
+        # Of each technician in order of `starts_at`, so that only what lies near a window is looked at.
         self.taken: dict[int, list[Taken]] = defaultdict(list)
+        self._longest = timedelta(0)
         # A hold that has run out holds nothing, whether or not somebody has swept it away.
         rows = Reservation.objects.filter(
             Q(expires_at=None) | Q(expires_at__gt=at), technician__in=keys, until__gt=start, starts_at__lt=end
         ).order_by("starts_at")
         if own_hold:
             rows = rows.exclude(hold__key=own_hold)
-        for row in rows:
-            self.taken[row.technician_id].append(
-                Taken(row.starts_at, row.visit_at, row.until, row.region_id, row.appointment_id, row.hold_id)
-            )
+        columns = ("technician_id", "starts_at", "visit_at", "until", "region_id", "appointment_id", "hold_id")
+        for key, starts_at, visit_at, until, region, appointment, hold in rows.values_list(*columns):
+            self._add(key, Taken(starts_at, visit_at, until, region, appointment, hold))
+
+    def _add(self, technician_id: int, taken: Taken) -> None:
+        rows = self.taken[technician_id]
+        rows.insert(bisect_right(rows, taken.starts_at, key=_starts_at), taken)
+        self._longest = max(self._longest, taken.until - taken.starts_at)
+
+    def suppose(self, crew: Iterable[int], window: Window, needs: Needs, *, appointment_id: int) -> None:
+        """Answer from now on as if this crew had the visit, in this grid alone: a plan reserves nothing."""
+        for key, rows in self.taken.items():
+            self.taken[key] = [taken for taken in rows if taken.appointment_id != appointment_id]
+        until = window.starts_at + needs.work
+        for key in crew:
+            for part in self.occupied(window, needs):
+                self._add(key, Taken(part.starts_at, window.starts_at, until, needs.region_id, appointment_id, None))
+
+    def _near(self, technician_id: int, start: datetime, end: datetime) -> Iterator[Taken]:
+        """What a technician has within reach of [start, end): nothing else can be in the way."""
+        rows = self.taken[technician_id]
+        since = bisect_left(rows, start - self._longest - TRAVEL_FAR, key=_starts_at)
+        yield from rows[since : bisect_left(rows, end + TRAVEL_FAR, key=_starts_at)]
 
     @cached_property
     def _position(self) -> dict[datetime, int]:
@@ -141,26 +166,39 @@ class Grid:
 
         `but` is an appointment whose own reservations do not count, because it would leave them.
         """
+        return self.ability_refusal(technician_id, window.day, needs) or self._time_refusal(
+            technician_id, window, needs, but
+        )
+
+    def ability_refusal(self, technician_id: int, day: date, needs: Needs) -> Sentence | None:
+        """Why this technician cannot do it at any hour of that day: skill, level, certificate, area."""
         ability = self.abilities.get(technician_id)
         for skill, level in needs.skills:
             if ability is None:
                 return _("Has learned none of the skills.")
-            if reason := ability.why_not(skill, level, window.day):
+            if reason := ability.why_not(skill, level, day):
                 return reason
-        return self._area_refusal(technician_id, needs) or self._time_refusal(technician_id, window, needs, but)
-
-    def _area_refusal(self, technician_id: int, needs: Needs) -> Sentence | None:
         if needs.region_id is not None and needs.region_id not in self.areas[technician_id]:
             return _("Does not drive to this area.")
         return None
 
     def _time_refusal(self, technician_id: int, window: Window, needs: Needs, but: Any) -> Sentence | None:
-        until = max(window.starts_at + needs.work, window.ends_at)
-        if not any(start <= window.starts_at and until <= end for start, end in self.spans.get(technician_id, [])):
+        return self.shift_refusal(technician_id, window, needs) or self._taken_refusal(
+            technician_id, window, needs, but
+        )
+
+    def shift_refusal(self, technician_id: int, window: Window, needs: Needs) -> Sentence | None:
+        """Why this technician could not come in this window even with nothing else to do."""
+        spans = self.spans.get(technician_id, [])
+        position = bisect_right(spans, window.starts_at, key=itemgetter(0)) - 1
+        if position < 0 or spans[position][1] < max(window.starts_at + needs.work, window.ends_at):
             return _("Is not on shift, or not for long enough.")
-        touched = self.occupied(window, needs)
+        return None
+
+    def _taken_refusal(self, technician_id: int, window: Window, needs: Needs, but: Any) -> Sentence | None:
         free_at = window.starts_at + needs.work
-        for taken in self.taken[technician_id]:
+        touched = self.occupied(window, needs)
+        for taken in self._near(technician_id, window.starts_at, max(free_at, touched[-1].ends_at)):
             if but is not None and taken.appointment_id == but:
                 continue
             if any(taken.starts_at == part.starts_at for part in touched):
@@ -182,17 +220,20 @@ class Grid:
 
     def open_windows(self, needs: Needs, *, earliest: datetime | None = None, but: Any = None) -> list[Offer]:
         """Every window that begins later than `earliest` (default: now), with the room in it, full ones included."""
+        return list(self._offers(needs, earliest, but))
+
+    def _offers(self, needs: Needs, earliest: datetime | None, but: Any) -> Iterator[Offer]:
         since = max(self.at, earliest or self.at)
-        able = [
-            key
-            for key in self.technicians
-            if self._area_refusal(key, needs) is None and (not needs.skills or key in self.abilities)
-        ]
-        return [
-            Offer(window, sum(self.refusal(key, window, needs, but=but) is None for key in able) // needs.crew)
-            for window in self.windows
-            if window.starts_at > since
-        ]
+        for day, windows in groupby(self.windows, key=attrgetter("day")):
+            able = [key for key in self.technicians if self.ability_refusal(key, day, needs) is None]
+            for window in windows:
+                if window.starts_at > since:
+                    free = (self._time_refusal(key, window, needs, but) is None for key in able)
+                    yield Offer(window, sum(free) // needs.crew)
+
+    def first_free(self, needs: Needs) -> Window | None:
+        """The first window that can still take such a visit; those after it are not looked at."""
+        return next((offer.window for offer in self._offers(needs, None, None) if offer.room), None)
 
     def nearest(
         self, needs: Needs, to: datetime, *, count: int = 3, earliest: datetime | None = None, but: Any = None
@@ -218,7 +259,6 @@ class Offer:
 
 
 def next_free(needs: Needs, *, at: datetime, days: int = 120) -> Window | None:
-    """The first free window within so many days, in seven statements however booked-out the calendar is."""
+    """The first free window within so many days, in eight statements however booked-out the calendar is."""
     today = Window(at, at).day
-    grid = Grid(today, today + timedelta(days=days), at=at)
-    return next((offer.window for offer in grid.open_windows(needs) if offer.room), None)
+    return Grid(today, today + timedelta(days=days), at=at).first_free(needs)

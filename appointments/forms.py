@@ -196,6 +196,12 @@ class AbsentForm(Form):
     notice = _text(_("Which notice you left, and whom you tried to call"))
 
 
+class PhotoForm(Form):
+    """Only a photo, which is no word of the form."""
+
+
+# Forms with which a photo can be sent; it follows in a tap of its own, so that the word goes first.
+WITH_PHOTO = {Kind.ARRIVE, Kind.ABSENT, Kind.PHOTO}
 FORMS: dict[str, type[Form]] = {
     Kind.CHECK: CheckForm,
     Kind.SET_OFF: SetOffForm,
@@ -205,4 +211,5 @@ FORMS: dict[str, type[Form]] = {
     Kind.FINISH: FinishForm,
     Kind.FAIL: FailForm,
     Kind.ABSENT: AbsentForm,
+    Kind.PHOTO: PhotoForm,
 }

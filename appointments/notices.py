@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from common import clockface
 from notifications.notices import reads
 
 
@@ -37,6 +40,30 @@ def _new(facts: dict[str, Any]) -> str:
 @reads("visit_off_notice", "calendar-x")
 def _off(facts: dict[str, Any]) -> str:
     return _("%(number)s is no longer in your plan.") % facts
+
+
+@reads("certificate_ends", "shield-check")
+def _certificate_ends(facts: dict[str, Any]) -> str:
+    if facts["own"]:
+        return _("Your certificate “%(kind)s” is valid until %(day)s. Renew it in time.") % _paper(facts)
+    return _("The certificate “%(kind)s” of %(person)s is valid until %(day)s.") % _paper(facts)
+
+
+@reads("certificate_ended", "octagon-alert")
+def _certificate_ended(facts: dict[str, Any]) -> str:
+    if facts["own"]:
+        return _("Your certificate “%(kind)s” was valid until %(day)s. Visits that need it go to others.") % _paper(
+            facts
+        )
+    return _("The certificate “%(kind)s” of %(person)s was valid until %(day)s. Visits that need it go to others.") % (
+        _paper(facts)
+    )
+
+
+def _paper(facts: dict[str, Any]) -> dict[str, Any]:
+    english = (get_language() or "").startswith("en")
+    day = clockface.plain_day(date.fromisoformat(facts["day"]))
+    return {**facts, "kind": facts["kind_en" if english else "kind_zh"], "day": day}
 
 
 @reads("visit_low_rating_notice", "trending-down")

@@ -21,17 +21,18 @@ from .visits import SOONEST_ARRIVAL
 Kind = VisitAction.Kind
 OVER = "over"
 WAY = (Kind.CHECK, Kind.SET_OFF, Kind.ARRIVE, Kind.RECORD, Kind.FINISH)
-ASIDE = (Kind.CALL, Kind.ABSENT, Kind.FAIL)
+ASIDE = (Kind.CALL, Kind.PHOTO, Kind.ABSENT, Kind.FAIL)
 
 TITLES: dict[str, Any] = {
     Kind.CHECK: _("Checklist before you leave"),
-    Kind.SET_OFF: _("On the way"),
+    Kind.SET_OFF: pgettext_lazy("step of a visit", "On the way"),
     Kind.ARRIVE: _("Arrived"),
     Kind.RECORD: _("Test and record"),
     Kind.FINISH: _("Done"),
     Kind.CALL: _("Log a call"),
     Kind.ABSENT: _("Nobody there"),
     Kind.FAIL: _("Not solved"),
+    Kind.PHOTO: _("Add a photo"),
 }
 BUTTONS: dict[str, Any] = {
     Kind.CHECK: _("Everything is in the car"),
@@ -42,6 +43,7 @@ BUTTONS: dict[str, Any] = {
     Kind.CALL: _("Log the call"),
     Kind.ABSENT: _("Nobody was there"),
     Kind.FAIL: _("It is not solved"),
+    Kind.PHOTO: _("Keep the photo"),
 }
 ICONS: dict[str, str] = {
     Kind.CHECK: "clipboard-list",
@@ -52,6 +54,7 @@ ICONS: dict[str, str] = {
     Kind.CALL: "phone-call",
     Kind.ABSENT: "user",
     Kind.FAIL: "flag",
+    Kind.PHOTO: "image",
 }
 # At which steps an action is possible, and why not at the others.
 OPEN_AT: dict[str, tuple[str, ...]] = {
@@ -61,6 +64,7 @@ OPEN_AT: dict[str, tuple[str, ...]] = {
     Kind.RECORD: (Kind.RECORD, Kind.FINISH),
     Kind.FINISH: (Kind.FINISH,),
     Kind.CALL: WAY,
+    Kind.PHOTO: WAY,
     Kind.ABSENT: WAY,
     Kind.FAIL: (Kind.RECORD, Kind.FINISH),
 }
@@ -156,7 +160,7 @@ def steps(appointment: Appointment, record: VisitRecord | None, kinds: tuple[str
 
 
 def _then(kind: str, record: VisitRecord) -> str:
-    if kind == Kind.CALL:
+    if kind in (Kind.CALL, Kind.PHOTO):
         return ""
     if kind == Kind.ARRIVE:
         return Kind.RECORD if record.missing() else Kind.FINISH

@@ -17,6 +17,7 @@ from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
+from cases.attachments import Received, attach
 from cases.facts import digest
 from cases.models import Case, Note
 from common import clock
@@ -117,7 +118,12 @@ def set_off(
     if heard < expected_at:
         left = ceil((expected_at - heard) / timedelta(minutes=1))
         facts += messages.tell(
-            appointment, "visit_under_way", at=now, minutes=left, technician=str(appointment.owner or "")
+            appointment,
+            "visit_under_way",
+            at=now,
+            valid_until=expected_at,
+            minutes=left,
+            technician=str(appointment.owner or ""),
         )
         assert appointment.ends_at is not None
         if expected_at > appointment.ends_at:
@@ -220,6 +226,18 @@ def keep_record(*, appointment_id: int, by: User | None, values: dict[str, Any])
     record.fill(values)
     record.save()
     return record
+
+
+@transaction.atomic
+def add_photo(*, appointment_id: int, photo: Received, by: User | None, at: datetime | None = None) -> Appointment:
+    """Keep a photo with the visit: of the door, of the notice left, of the work. For staff only; evidence."""
+    now = at or clock.now()
+    appointment = _visit(appointment_id, by)
+    if not photo.content_type.startswith("image/"):
+        raise InvalidInput(_("This is no photo."), field="photo")
+    attach(appointment, photo, by=by, at=now, visibility=Note.Visibility.INTERNAL)
+    cases.record(appointment, transition="noted", at=now, by=by)
+    return appointment
 
 
 @transaction.atomic

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -25,9 +26,10 @@ class Window:
 
     starts_at: datetime
     ends_at: datetime
-    peak: bool = False
+    # What people say of it does not make it another window: a stored one knows only its times.
+    peak: bool = field(default=False, compare=False)
 
-    @property
+    @cached_property
     def day(self) -> date:
         """The local date of the window."""
         return self.starts_at.astimezone(site_zone()).date()

@@ -86,8 +86,15 @@ def received(uploads: Iterable[Any]) -> Iterator[list[Received]]:
     Raises InvalidInput for `files` when one is too large, of a kind that is not taken, or not clean.
     """
     files = [examine(upload) for upload in uploads]
-    try:
+    with removed_if_it_fails(files):
         yield files
+
+
+@contextlib.contextmanager
+def removed_if_it_fails(files: Iterable[Received]) -> Iterator[None]:
+    """What is stored of these files within the block is removed if that raises."""
+    try:
+        yield
     except BaseException:
         for name in (name for file in files for name in file.stored):
             _remove_stray(name)

@@ -1,4 +1,5 @@
-"""The timeline and what is attached to it are append-only in the database itself: triggers refuse UPDATE and DELETE.
+"""The timeline and what is attached to it are append-only in the database itself: triggers refuse UPDATE, DELETE and
+TRUNCATE.
 
 Installed after every migrate, because SQLite loses triggers when a table is remade.
 """
@@ -29,6 +30,10 @@ END $$;
 DROP TRIGGER IF EXISTS {name}_append_only ON {table};
 CREATE TRIGGER {name}_append_only BEFORE UPDATE OR DELETE ON {table}
     FOR EACH ROW EXECUTE FUNCTION {name}_refuse();
+-- A table emptied as a whole fires no trigger of its rows, also where it is emptied along with another (CASCADE).
+DROP TRIGGER IF EXISTS {name}_no_truncate ON {table};
+CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {table}
+    FOR EACH STATEMENT EXECUTE FUNCTION {name}_refuse();
 """
 
 
@@ -50,10 +55,12 @@ def install(using: str = "default", **_signal: Any) -> None:
                 )
 
 
-def remove_delete_trigger(using: str = "default") -> None:
-    """Let the tests empty the tables between transactional tests on SQLite, whose flush is a DELETE."""
+def let_be_emptied(using: str = "default") -> None:
+    """Let tests and the demo center empty the tables as a whole (SQLite does so by DELETE); `install` ends that."""
     connection = connections[using]
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
-            for name, _message in TABLES.values():
+    with connection.cursor() as cursor:
+        for table, (name, _message) in TABLES.items():
+            if connection.vendor == "postgresql":
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name}_no_truncate ON {table}")
+            else:
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name}_no_delete")

@@ -20,6 +20,8 @@ HTMX_CONFIG = json.dumps(
         # Nothing is cached in the browser, so going back is a real page load, not a fragment.
         "refreshOnHistoryMiss": True,
         "scrollBehavior": "instant",
+        # What is swapped in works at once: a key pressed within the usual 20 ms would follow the plain link.
+        "defaultSettleDelay": 0,
         # Settling would copy style attributes, which the content policy refuses.
         "attributesToSettle": ["class", "width", "height"],
         # A form with errors (422) and a conflict (409) are answers to show, not failures.

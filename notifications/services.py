@@ -222,6 +222,7 @@ def deliver(message_id: int, *, now: datetime | None = None) -> bool:
         # A provider's word that could not be recorded last time stands: the customer does not get the message again.
         if not message.provider_id:
             message.provider_id, message.sent_at = _send(message)[:200], simulated or clock.now()
+            message.receipt_id = message.provider_id.rpartition(" ")[2][:65]
         _accepted(message, at=message.sent_at or now)
     except Exception as problem:
         _failed(message, problem, now=now)
@@ -266,7 +267,7 @@ def _failed(message: Message, problem: Exception, *, now: datetime) -> None:
         wait = timedelta(seconds=problem.seconds)
     message.try_at = now + wait
     message.state = Message.State.FAILED if message.attempts >= MOST_ATTEMPTS else Message.State.QUEUED
-    message.save(update_fields=["error", "try_at", "state", "attempts", "provider_id", "sent_at"])
+    message.save(update_fields=["error", "try_at", "state", "attempts", "provider_id", "receipt_id", "sent_at"])
 
 
 def _accepted(message: Message, *, at: datetime) -> None:
@@ -275,7 +276,7 @@ def _accepted(message: Message, *, at: datetime) -> None:
         case = Case.objects.locked(message.case_id) if message.case_id else None
         message.state, message.sent_at, message.error = Message.State.SENT, at, ""
         message.secret = message.secret if _read_here(message) else ""
-        message.save(update_fields=["state", "sent_at", "provider_id", "error", "secret"])
+        message.save(update_fields=["state", "sent_at", "provider_id", "receipt_id", "error", "secret"])
         if case is not None:
             signals.message_accepted.send(sender=Message, message=message, case=case, at=at)
 

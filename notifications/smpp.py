@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import ssl
 import time
@@ -81,10 +82,29 @@ class Line(Client):  # type: ignore[misc]
                 self.used_at = time.monotonic()
                 return answer
             if answer.command == "enquire_link":
-                self._enquire_link_received(answer)
+                self.reply(answer)
             elif answer.command == "unbind":
                 raise OSError("the SMSC closed the session")
         raise TimeoutError(f"the SMSC did not answer {command}")
+
+    def waits(self, seconds: float) -> bool:
+        """Whether the SMSC says something within this time; asked before `read_pdu`, which cannot stop halfway."""
+        assert self._socket is not None
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        return bool(select.select([self._socket], [], [], seconds)[0])
+
+    def reply(self, request: Any, *, status: int = consts.SMPP_ESME_ROK) -> None:
+        """Answer a request of the SMSC's."""
+        answer = smpp.make_pdu(f"{request.command}_resp", client=self, status=status)
+        answer.sequence = request.sequence
+        self.send_pdu(answer)
+
+    def send(self, command: str) -> int:
+        """Send a request whose answer is read later; return the number the answer will bear."""
+        request = smpp.make_pdu(command, client=self)
+        self.send_pdu(request)
+        return int(request.sequence)
 
     def hang_up(self) -> None:
         """Close without ceremony; an unbind over a broken line would only wait."""

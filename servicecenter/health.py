@@ -21,6 +21,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from cases.models import Case
 from common import clock
+from notifications import receiver
 from notifications.models import Message
 from sla.models import Timer
 
@@ -31,6 +32,7 @@ from .celery import app
 BEAT_LIMIT = 30
 TIMER_LIMIT = 120
 OUTBOX_LIMIT = 900
+SMS_LIMIT = 60
 
 
 @never_cache
@@ -164,4 +166,16 @@ def _outbox() -> Answer:
     return figures, f"the oldest message is {lag:.0f} s late" if lag > OUTBOX_LIMIT else None
 
 
-QUESTIONS = {"database": _database, "broker": _broker, "beat": _beat, "timers": _timers, "outbox": _outbox}
+def _sms() -> Answer:
+    """The process that brings SMS in, where there is one."""
+    if not settings.SMPP_RECEIVE:
+        return {"receives": False}, None
+    sign = cache.get(receiver.HEARTBEAT)
+    if sign is None:
+        return {"receives": True, "age_seconds": None}, "the SMS receiver has never been bound"
+    age = max(0.0, round(time.time() - sign, 1))
+    reason = f"the SMS receiver gave its last sign {age:.0f} s ago" if age > SMS_LIMIT else None
+    return {"receives": True, "age_seconds": age}, reason
+
+
+QUESTIONS = {"database": _database, "broker": _broker, "beat": _beat, "timers": _timers, "outbox": _outbox, "sms": _sms}

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("common.urls")),
     path("", include("staff.urls")),
     path("", include("appointments.urls")),
+    path("", include("notifications.urls")),
     path("", include("desk.urls")),
     path("", include("dashboards.urls")),
     path("", include("portal.urls")),

@@ -63,8 +63,8 @@ def generated_files() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _flush_past_the_timeline() -> Iterator[None]:
-    """On SQLite the flush after a transactional test is a DELETE, which the append-only triggers refuse; post_migrate,
-    sent by the flush itself, puts them back."""
+    """The flush after a transactional test empties what is append-only, which triggers refuse; post_migrate, sent by
+    the flush itself, puts them back."""
     from django.test import TransactionTestCase
 
     from cases import triggers as timeline
@@ -73,7 +73,7 @@ def _flush_past_the_timeline() -> Iterator[None]:
     flush = TransactionTestCase._fixture_teardown
 
     def remove_and_flush(case: TransactionTestCase) -> None:
-        timeline.remove_delete_trigger()
+        timeline.let_be_emptied()
         trail.remove_delete_trigger()
         flush(case)
 

@@ -9,7 +9,7 @@ class TicketsConfig(AppConfig):
         from sla.moments import enter
         from sla.signals import rung_reached
 
-        from . import events, handover, moments, outages, silence  # noqa: F401
+        from . import events, handover, inbound, moments, outages, silence  # noqa: F401
 
         enter(starts=moments.STARTS, stops=moments.STOPS)
         rung_reached.connect(handover.on_rung_reached, dispatch_uid="tickets.handover")

@@ -200,11 +200,17 @@ def check_ticket(*, ticket_id: int, passed: bool, by: User | None, at: datetime 
 
 @transaction.atomic
 def assign_ticket(
-    *, ticket_id: int, by: User | None, owner: User | None = None, team: Team | None = None, at: datetime | None = None
+    *,
+    ticket_id: int,
+    by: User | None,
+    owner: User | None = None,
+    team: Team | None = None,
+    version: int | None = None,
+    at: datetime | None = None,
 ) -> Ticket:
     """Give the ticket to a person or a team; the clocks run on. The first contact stays accountable until then."""
     now = at or clock.now()
-    ticket = _locked(ticket_id, by, "tickets.assign")
+    ticket = _locked(ticket_id, by, "tickets.assign", version=version)
     if owner is None and team is None:
         raise InvalidInput(_("Choose a person or a team."), field="owner")
     if owner is not None:
@@ -337,7 +343,13 @@ def reply_to_customer(
     )
     attachments.attach_all(ticket, files, note=note, by=by, at=now)
     _answered(ticket)
-    message = notify("ticket_reply", case=ticket, key=f"note-{note.pk}", at=now, context={"text": body})
+    message = notify(
+        "ticket_reply",
+        case=ticket,
+        key=f"note-{note.pk}",
+        at=now,
+        context={"text": body, "link": link_address(ticket, Purpose.VIEW, at=now)},
+    )
     facts = [events.notice("queued" if message else "no_channel", template="ticket_reply")]
     transitions = ["first_reply", "replied"]
     if message is not None:

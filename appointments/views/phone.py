@@ -27,6 +27,7 @@ FILES = ("ui/base.css", "ui/mark.svg", "icons.svg", "appointments/visits.css", "
 def actions(request: HttpRequest) -> HttpResponse:
     """Take one tap: `{key, visit, action, at, values}`, with `cycle` and `person` as guards; once for each key.
 
+    A photo comes as multipart/form-data: the same JSON in `tap`, the file in `photo`.
     200 with `{key, outcome, reasons, field}` for what was taken and for what was refused, both stored and the same
     whenever the key is repeated. 401 signed out, 403 not a technician, 409 of somebody else or a key used for other
     things, 422 not readable: nothing is stored then, and the answer holds `code`, `reasons` and `field`.
@@ -37,7 +38,7 @@ def actions(request: HttpRequest) -> HttpResponse:
     if not person.may("visits.work"):
         return _said(403, "not_allowed", _("Your role may not do this."))
     try:
-        tap = _read(request.body)
+        tap = _read(_sent(request))
         if tap.get("person", person.pk) != person.pk:
             return _said(409, "other_person", _("This was tapped by somebody else who used this phone."))
         taken = take(
@@ -49,6 +50,7 @@ def actions(request: HttpRequest) -> HttpResponse:
             at=_moment(tap),
             heard_at=clock.now(),
             cycle=tap["cycle"] if isinstance(tap.get("cycle"), int) else None,
+            photo=request.FILES.get("photo"),
         )
     except DomainError as refusal:
         return _said(refusal.status, refusal.code, *refusal.reasons, field=refusal.field)
@@ -61,6 +63,13 @@ def answer(taken: VisitAction) -> dict[str, Any]:
 
 def _said(status: int, code: str, *reasons: Any, field: str = "") -> HttpResponse:
     return JsonResponse({"code": code, "reasons": [str(reason) for reason in reasons], "field": field}, status=status)
+
+
+def _sent(request: HttpRequest) -> bytes:
+    """The JSON sent: the body, or beside a photo the part named `tap`."""
+    if request.content_type == "multipart/form-data":
+        return request.POST.get("tap", "").encode(errors="surrogatepass")
+    return request.body
 
 
 def _read(body: bytes) -> dict[str, Any]:

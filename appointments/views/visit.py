@@ -15,12 +15,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from appointments import steps as way
 from appointments.actions import Outcome, take, unseen
-from appointments.forms import FORMS, Form, RecordForm
+from appointments.forms import FORMS, WITH_PHOTO, Form, RecordForm
 from appointments.models import Appointment, VisitAction, VisitRecord
 from appointments.visits import customer_phone
 from appointments.windows import site_zone
 from cases.facts import Names, sentence
-from cases.models import CaseEvent
+from cases.models import Attachment, CaseEvent
 from common import clock
 from common.errors import DomainError
 
@@ -54,6 +54,8 @@ def show(
         "list_url": _list_of(appointment, now),
         "back_to": reverse("appointments:visit", args=[appointment.number]),
         "facts": _public_facts(appointment),
+        "photos": list(Attachment.objects.filter(case_id=appointment.pk, kind=Attachment.Kind.PHOTO)),
+        "with_photo": WITH_PHOTO,
         "refused": refused(unseen(person).filter(appointment=appointment)),
         "now": now,
         "sent": next(iter(bound or {}), ""),
@@ -126,6 +128,7 @@ def act(request: HttpRequest, number: str, action: str) -> HttpResponse:
             by=person,
             heard_at=now,
             cycle=int(cycle) if cycle.isdecimal() and len(cycle) < 5 else None,
+            photo=request.FILES.get("photo") if action == Kind.PHOTO else None,
             shown=True,
         )
     except DomainError as refusal:
@@ -134,7 +137,30 @@ def act(request: HttpRequest, number: str, action: str) -> HttpResponse:
         status = 422 if taken.field else 409
         return _back(request, appointment, action, values, taken.reasons, field=taken.field, status=status)
     messages.success(request, str(DONE[action]))
+    if action in WITH_PHOTO and action != Kind.PHOTO and request.FILES.get("photo"):
+        _add_photo(request, appointment, key=f"{request.POST['key']}-photo")
     return redirect("appointments:visit", number=appointment.number)
+
+
+def _add_photo(request: HttpRequest, appointment: Appointment, *, key: str) -> None:
+    """The photo that came with another action, whose word is kept already."""
+    person: Any = request.user
+    try:
+        taken = take(
+            key=key,
+            number=appointment.number,
+            action=Kind.PHOTO,
+            values={},
+            by=person,
+            heard_at=clock.now(),
+            photo=request.FILES["photo"],
+            shown=True,
+        )
+        reasons = taken.reasons
+    except DomainError as refusal:
+        reasons = [str(reason) for reason in refusal.reasons]
+    for reason in reasons:
+        messages.error(request, str(_("The photo was not kept: %(reason)s") % {"reason": reason}))
 
 
 def _back(
@@ -179,4 +205,5 @@ DONE: dict[str, Any] = {
     Kind.FINISH: _("Done. The customer gets the completion notice."),
     Kind.FAIL: _("Recorded. The dispatchers and the customer are told."),
     Kind.ABSENT: _("Recorded. The customer is told that you were there."),
+    Kind.PHOTO: _("The photo is kept."),
 }

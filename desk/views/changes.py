@@ -158,7 +158,9 @@ def notice_open(request: HttpRequest, pk: int) -> HttpResponse:
     notices.mark_read(request.user, [message.pk])
     if message.case is None:
         return redirect("desk:notices")
-    return redirect(reverse("desk:case", args=[message.case.number]))
+    # Who works in the field reads of visits, and has pages of one's own for them.
+    place = "appointments:visit" if request.user.may("visits.work") else "desk:case"  # type: ignore[union-attr]
+    return redirect(reverse(place, args=[message.case.number]))
 
 
 @requires(*FRAME)

@@ -29,7 +29,10 @@ def send(message: Message, *, subject: str, body: str) -> str:
     with _lock:
         line = _ready()
         try:
-            return " ".join(_submit(line, part, message.recipient, coding, several=len(parts) > 1) for part in parts)
+            return " ".join(
+                _submit(line, part, message.recipient, coding, several=len(parts) > 1, last=part is parts[-1])
+                for part in parts
+            )
         except smpp.Refused as refusal:
             if refusal.status in smpp.THROTTLED:
                 raise TryLater(str(refusal)) from None
@@ -60,7 +63,7 @@ def _ready() -> smpp.Line:
     return _line
 
 
-def _submit(line: smpp.Line, part: bytes, recipient: str, coding: int, *, several: bool) -> str:
+def _submit(line: smpp.Line, part: bytes, recipient: str, coding: int, *, several: bool, last: bool) -> str:
     source_ton, source_npi, source = smpp.address(settings.SMS_SENDER)
     target_ton, target_npi, target = smpp.address(recipient)
     answer = line.ask(
@@ -73,6 +76,7 @@ def _submit(line: smpp.Line, part: bytes, recipient: str, coding: int, *, severa
         destination_addr=target,
         esm_class=consts.SMPP_GSMFEAT_UDHI if several else consts.SMPP_MSGMODE_DEFAULT,
         data_coding=coding,
+        registered_delivery=consts.SMPP_SMSC_DELIVERY_RECEIPT_BOTH if last else consts.SMPP_SMSC_DELIVERY_RECEIPT_NONE,
         short_message=part,
     )
     if answer.is_error():

@@ -60,11 +60,14 @@ def clear() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            triggers.let_be_emptied()
             names = ", ".join(connection.ops.quote_name(table) for table in tables)
             cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+            triggers.install()
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")  # as they were: a new ticket's rows come before itself
             return
         # SQLite checks foreign keys at the end of the transaction (Django makes them deferred): any order will do.
-        triggers.remove_delete_trigger()
+        triggers.let_be_emptied()
         trail.remove_delete_trigger()
         for table in tables:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")  # noqa: S608 - our own table names

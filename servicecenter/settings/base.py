@@ -229,6 +229,15 @@ SMPP_TLS = env_bool("SMPP_TLS", False)
 SMPP_SYSTEM_ID = env_short("SMPP_SYSTEM_ID", 15)
 SMPP_PASSWORD = env_short("SMPP_PASSWORD", 8, secret=True)
 SMPP_SYSTEM_TYPE = env_short("SMPP_SYSTEM_TYPE", 12)
+# Whether `scripts/serve sms` runs beside the others and brings in what people send.
+SMPP_RECEIVE = env_bool("SMPP_RECEIVE", False)
+# The secret a gateway signs POST /inbound/sms/ with; without one that address does not exist.
+SMS_INBOUND_SECRET = os.environ.get("SMS_INBOUND_SECRET", "")
+SMS_INBOUND_PER_HOUR = env_number("SMS_INBOUND_PER_HOUR", 10)
+if SMS_INBOUND_SECRET and len(SMS_INBOUND_SECRET) < 16:
+    raise SystemExit("SMS_INBOUND_SECRET: at least 16 characters; anybody could guess a shorter one.")
+if SMPP_RECEIVE and not SMPP_HOST:
+    raise SystemExit("SMPP_RECEIVE=1 needs SMPP_HOST.")
 if SMPP_HOST and SMS_HTTP_URL:
     raise SystemExit("SMPP_HOST and SMS_HTTP_URL are both set: choose one way for SMS.")
 if SMPP_HOST and not SMPP_SYSTEM_ID:

@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from appointments import actions, services, visits
@@ -14,7 +15,7 @@ from appointments.actions import OtherForm, take, unseen
 from appointments.messages import arrival_code
 from appointments.models import Compensation, VisitAction, VisitRecord
 from appointments.states import State
-from cases.models import CaseEvent, Note
+from cases.models import Attachment, CaseEvent, Note
 from cases.services import verify_timeline
 from common import clock
 from common.errors import InvalidInput
@@ -262,6 +263,42 @@ def test_the_other_ends_of_a_visit(visit):
     assert fresh(second).state == State.ABSENT
 
 
+# --- photos -----------------------------------------------------------------------------------------------------------
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 40
+
+
+def photo(content=PNG, name="door.png"):
+    return SimpleUploadedFile(name, content, content_type="image/png")
+
+
+def test_a_photo_is_evidence_of_the_visit_once(visit, attachments_folder):
+    for _ in range(2):
+        assert tap(visit, "photo", key="photo-once", photo=photo()).outcome == "done"
+    kept = Attachment.objects.get()
+    assert (kept.case_id, kept.kind, kept.visibility, kept.at) == (visit.pk, "photo", "internal", TUESDAY_TEN)
+    assert kept.by == visit.owner
+    assert verify_timeline(fresh(visit)) == []
+
+
+@pytest.mark.parametrize("content", [b"just words", b"", b"%PDF-1.7 a document", b"MZ a program"])
+def test_what_is_no_photo_is_refused_and_leaves_no_file(visit, attachments_folder, content):
+    entry = tap(visit, "photo", photo=photo(content))
+    assert entry.outcome == "refused"
+    assert entry.field in ("files", "photo")
+    assert not Attachment.objects.exists()
+    assert not [path for path in attachments_folder.rglob("*") if path.is_file()]
+
+
+def test_a_photo_of_a_visit_that_is_not_ours_leaves_no_file(visit, attachments_folder):
+    assert tap(visit, "photo", photo=photo(), by=center.technician("qian")).outcome == "refused"
+    assert not [path for path in attachments_folder.rglob("*") if path.is_file()]
+
+
+def test_without_a_photo_there_is_nothing_to_keep(visit):
+    assert tap(visit, "photo").field == "photo"
+
+
 @pytest.mark.parametrize("key", ["", "short", "x" * 65, "with space", "semi;colon"])
 def test_keys_that_cannot_be_used(visit, key):
     with pytest.raises(InvalidInput) as refusal:
@@ -355,6 +392,15 @@ def test_fields_that_cannot_be_read_are_named(phone, visit, fields, field):
 def test_a_visit_there_never_was(phone, visit, number):
     answer = post(phone, arriving(visit, visit=number))
     assert (answer.status_code, answer.json()["field"]) == (409, "visit")
+
+
+def test_a_photo_is_sent_beside_the_same_json(phone, visit, attachments_folder):
+    sent = {"tap": json.dumps(arriving(visit, action="photo")), "photo": photo()}
+    answer = phone.post(reverse("appointments:actions"), sent)
+    assert answer.json()["outcome"] == "done"
+    assert Attachment.objects.get().at == TUESDAY_TEN
+    unread = phone.post(reverse("appointments:actions"), {"photo": photo()})
+    assert (unread.status_code, unread.json()["field"]) == (422, "body")
 
 
 def test_a_phone_that_changed_hands_sends_nothing_in_another_name(phone, visit):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
 from appointments import assignment, booking, services
-from appointments.availability import Grid, Needs, next_free
+from appointments.availability import Grid, Needs, next_free, travel
 from appointments.booking import WindowTaken, hold_window
 from appointments.models import ArrivalWindow, CrewMember, Hold, Reservation, VisitService
-from appointments.windows import windows_of
+from appointments.windows import Window, windows_of
 from common.errors import InvalidInput
 from staff.models import Certificate, Leave, Shift, Skill
 from tests import builders
@@ -177,6 +178,37 @@ def test_next_free_after_ninety_booked_out_days(django_assert_max_num_queries):
     assert found.day == MONDAY.date() + timedelta(days=90)
 
 
+def test_looking_only_at_what_is_near_misses_nothing():
+    """Every answer beside the rule told plainly: all that is taken against all windows, one by one."""
+    people = [center.technician(areas=("east", "west")) for _ in range(2)]
+    grid = Grid(MONDAY.date(), MONDAY.date() + timedelta(days=3), at=MONDAY)
+    regions, rng = [center.region("east").pk, center.region("west").pk], random.Random(7)
+    seen = {True: 0, False: 0}
+    for _ in range(8):
+        grid.taken.clear()
+        for number in range(8):
+            wanted = Needs((), rng.choice((20, 60, 125, 150, 300)), 1, rng.choice(regions))
+            grid.suppose([rng.choice(people).pk], rng.choice(grid.windows), wanted, appointment_id=number)
+        for asked in (Needs((), minutes, 1, here) for minutes in (30, 90, 240) for here in regions):
+            for window in grid.windows:
+                for person in people:
+                    free = _free(grid, person.pk, window, asked)
+                    assert (grid.refusal(person.pk, window, asked) is None) == free
+                    seen[free] += 1
+    assert min(seen.values()) > 200
+
+
+def _free(grid: Grid, person: int, window: Window, asked: Needs) -> bool:
+    starts, ends = window.starts_at, window.starts_at + timedelta(minutes=asked.minutes)
+    parts = {part.starts_at for part in grid.occupied(window, asked)}
+    return grid.shift_refusal(person, window, asked) is None and not any(
+        taken.starts_at in parts
+        or taken.visit_at < starts < taken.until + travel(taken.region_id, asked.region_id)
+        or starts < taken.visit_at < ends + travel(taken.region_id, asked.region_id)
+        for taken in grid.taken[person]
+    )
+
+
 def test_where_nobody_is_able_nothing_is_free():
     assert next_free(needs(), at=MONDAY) is None
 
@@ -237,6 +269,14 @@ def test_another_window_lets_the_first_hold_go():
         ).pk
         == second.pk
     )
+
+
+def test_holding_the_same_peak_window_again_is_the_same_hold():
+    center.technician()
+    evening = {"services": [center.service()], "region": center.region(), "starts_at": TUESDAY_TEN + 4 * TWO_HOURS}
+    first = hold_window(at=MONDAY, **evening)
+    assert day().window_at(first.starts_at).peak
+    assert hold_window(key=first.key, at=MONDAY + timedelta(minutes=2), **evening) == first
 
 
 def test_a_hold_for_one_hour_does_not_serve_for_three():

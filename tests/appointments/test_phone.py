@@ -13,13 +13,14 @@ from django.urls import reverse
 from appointments import services
 from appointments.models import VisitAction, VisitRecord
 from appointments.states import State
+from cases.models import Attachment
 from common import clock
 from customers.models import AccessRecord
 from staff.landing import landing
 from tests import builders
 from tests.appointments import center
 from tests.appointments.center import TUESDAY_TEN, book
-from tests.appointments.test_actions import CHECKS, ON_SITE, tap
+from tests.appointments.test_actions import CHECKS, ON_SITE, photo, tap
 from tests.appointments.test_life import fresh
 from tests.builders import MONDAY
 
@@ -122,6 +123,14 @@ def test_a_technician_lands_here(technician, phone):
     assert phone.get("/desk/").url == "/visits/"
 
 
+def test_a_notice_leads_to_the_phone_s_own_page(phone, visit):
+    from notifications import notices
+
+    told = notices.unread(visit.owner).get(template="visit_new_notice")
+    assert "1 unread" in text(page(phone))
+    assert phone.post(reverse("desk:notice", args=[told.pk])).url == f"/visits/{visit.number}/"
+
+
 # --- the day ----------------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +207,8 @@ def test_a_crew_of_two_knows_who_speaks(phone, visit, technician):
     shown = text(page(phone, "visit", visit.number))
     assert "You speak with the customer" in shown
     assert "qian" in shown
+    other.language = "en"
+    other.save()
     phone.force_login(other)
     assert "zhao speaks with the customer" in text(page(phone, "visit", visit.number))
 
@@ -285,6 +296,21 @@ def test_a_refused_form_keeps_what_was_typed_and_says_where(phone, visit):
     assert fresh(visit).arrived_at is None
     # It was shown at once, so nobody has to put it away.
     assert "data-refused=" not in text(page(phone))
+
+
+def test_a_photo_follows_the_word_of_the_arrival(phone, visit, attachments_folder):
+    act(phone, visit, "arrive", {"photo": photo()})
+    assert Attachment.objects.get().case_id == visit.pk
+    assert "door.png" in text(page(phone, "visit", visit.number))
+    assert act(phone, visit, "photo", {"photo": photo(b"words", "notes.txt")}).status_code == 422
+    assert act(phone, visit, "photo").status_code == 422
+
+
+def test_a_photo_that_cannot_be_kept_takes_nothing_back(phone, visit, attachments_folder):
+    answer = act(phone, visit, "arrive", {"photo": photo(b"")})
+    assert answer.status_code == 302
+    assert fresh(visit).arrived_at is not None
+    assert "The photo was not kept" in text(page(phone, "visit", visit.number))
 
 
 def test_a_double_click_is_one_call(phone, visit):

@@ -121,9 +121,14 @@ class Watch:
     def __init__(self) -> None:
         self.complaints: list[str] = []
         self.expected: set[int] = set()
+        self.ignored: tuple[str, ...] = ()
 
     def expect_status(self, *statuses: int) -> None:
         self.expected.update(statuses)
+
+    def ignore(self, *words: str) -> None:
+        """Complaints that a test causes on purpose, such as a connection that is not there."""
+        self.ignored += words
 
     def over(self, context: BrowserContext) -> None:
         context.expose_binding("reportPolicy", lambda source, words: self.note(f"policy {words}", source["page"]))
@@ -141,7 +146,7 @@ class Watch:
 
     def unexpected(self) -> list[str]:
         answers = tuple(f"status of {status}" for status in self.expected)
-        return [line for line in self.complaints if not any(answer in line for answer in answers)]
+        return [line for line in self.complaints if not any(words in line for words in (*answers, *self.ignored))]
 
 
 class Busy:

@@ -48,6 +48,8 @@ def test_the_queue_by_keys(visit: Any, say: Words) -> None:
     expect(heading).to_have_text("Line 1")
     expect(heading).to_be_focused()
     expect(rows[1]).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)  # the list's own stepped back
+    expect(page.get_by_role("heading", level=2).filter(has_text=say("My queue"))).to_be_visible()
 
     page.keyboard.press("r")
     reply = page.get_by_role("textbox", name=say.of(ReplyForm.base_fields["body"].label), exact=True)
@@ -60,7 +62,7 @@ def test_the_queue_by_keys(visit: Any, say: Words) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("]")
     expect(heading).to_have_text("Line 2")
-    expect(heading).to_be_focused()  # htmx has settled: before, a key would follow the plain link
+    expect(heading).to_be_focused()
     page.keyboard.press("e")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("textbox").first).to_be_focused()

@@ -129,6 +129,16 @@ CHANGES = {
 }
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("tables", [triggers.TABLE, "cases_case CASCADE", f"cases_note, {triggers.TABLE}"])
+def test_the_timeline_cannot_be_emptied_as_a_whole_either(ticket, tables):
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # TRUNCATE waits for no foreign key
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        by_hand(f"TRUNCATE {tables}")
+    assert verify_timeline(ticket) == []
+
+
 @pytest.mark.parametrize("how", list(CHANGES))
 def test_the_database_refuses_to_change_or_remove_an_event(ticket, how):
     event = CaseEvent.objects.filter(case_id=ticket.pk).first()

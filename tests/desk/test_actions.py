@@ -292,6 +292,19 @@ def test_whoever_was_overtaken_sees_by_whom_and_can_send_again(client, agent, le
     assert send(client, agent, ticket, name, {**data, "version": renewed}, HTMX).status_code == 200
 
 
+def test_an_assignment_by_who_was_overtaken_shows_the_change_first(client, agent, lead, ticket):
+    other, dispatcher = builders.person("agent"), builders.person("dispatcher")
+    seen = ticket.version
+    services.assign_ticket(ticket_id=ticket.pk, owner=lead, by=lead, at=NOW)
+    answer = send(client, dispatcher, ticket, "assign", {"owner": other.pk, "version": seen}, HTMX)
+    assert answer.status_code == 409
+    assert "banner-conflict" in answer.text
+    assert fresh(ticket).owner == lead
+    renewed = {"owner": other.pk, "version": fresh(ticket).version}
+    assert send(client, dispatcher, ticket, "assign", renewed, HTMX).status_code == 200
+    assert fresh(ticket).owner == other
+
+
 def test_a_call_on_a_resolved_ticket_closes_or_reopens_it(client, agent, ticket):
     in_state(ticket, agent, "resolved")
     client.force_login(agent)

@@ -15,11 +15,13 @@ def compose():
 
 
 def test_the_whole_of_it_is_there(compose):
-    assert set(compose["services"]) == {"migrate", "web", "sweep", "deliver", "beat", "postgres", "redis"}
+    assert set(compose["services"]) == {"migrate", "web", "sweep", "deliver", "beat", "sms", "postgres", "redis"}
+    # A receiver without an SMSC would only end and be started again.
+    assert [name for name, service in compose["services"].items() if "profiles" in service] == ["sms"]
 
 
 def test_nothing_starts_before_the_migrations_are_through(compose):
-    for name in ("web", "sweep", "deliver", "beat"):
+    for name in ("web", "sweep", "deliver", "beat", "sms"):
         needs = compose["services"][name]["depends_on"]
         assert needs["migrate"]["condition"] == "service_completed_successfully"
         assert needs["redis"]["condition"] == "service_healthy"
@@ -36,7 +38,7 @@ def test_each_process_is_one_that_serve_knows(compose):
 
 def test_everything_is_watched_and_keeps_its_data(compose):
     services = compose["services"]
-    assert all("healthcheck" in services[name] for name in ("sweep", "deliver", "beat", "postgres", "redis"))
+    assert all("healthcheck" in services[name] for name in ("sweep", "deliver", "beat", "sms", "postgres", "redis"))
     assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
     for service in services.values():
         assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= set(compose["volumes"])

@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.test import RequestFactory
 
 from common import clock
+from notifications import receiver
 from notifications.models import Message
 from servicecenter import health
 from servicecenter.beat import HEARTBEAT
@@ -47,7 +48,7 @@ def test_a_healthy_house_says_200_and_its_figures(ask):
     told = body(answer)
     assert answer.status_code == 200, told
     assert told["status"] == "ok"
-    assert set(told) == {"status", "reasons", "database", "broker", "beat", "timers", "outbox"}
+    assert set(told) == {"status", "reasons", "database", "broker", "beat", "timers", "outbox", "sms"}
     assert told["timers"] == {"oldest_unfired_seconds": 0.0, "parked": 0}
     assert told["outbox"]["depth"] == 1
     assert "13800005678" not in answer.content.decode()
@@ -63,6 +64,17 @@ def test_no_beat_an_old_timer_and_an_old_message_are_reasons(ask):
         "the oldest unfired timer",
         "the oldest message",
     ]
+
+
+def test_a_receiver_of_sms_is_asked_for_where_there_is_one(ask, settings):
+    cache.set(HEARTBEAT, time.time())
+    assert body(ask())["sms"] == {"receives": False}
+    settings.SMPP_RECEIVE = True
+    assert body(ask())["reasons"] == ["the SMS receiver has never been bound"]
+    cache.set(receiver.HEARTBEAT, time.time() - 5)
+    assert ask().status_code == 200
+    cache.set(receiver.HEARTBEAT, time.time() - health.SMS_LIMIT - 5)
+    assert "gave its last sign" in body(ask())["reasons"][0]
 
 
 def test_a_beat_that_stopped_is_a_reason(ask):

@@ -63,6 +63,7 @@ class SMSC:
         self.seen: list[int] = []
         self.statuses: list[int] = []
         self.drop: tuple[int, str] | None = None
+        self.signs = 0  # of life, given to whoever asked
         self.chatty = False  # asks for a sign of life before every answer
         self.sessions: list[Session] = []
         self.changed = threading.Condition()
@@ -81,11 +82,11 @@ class SMSC:
 
     def hang_up(self) -> None:
         """Close every connection from this side."""
-        for session in self.sessions:
+        with self.changed:
+            gone, self.sessions = self.sessions, []
+        for session in gone:
             with contextlib.suppress(OSError):
                 session.line.shutdown(socket.SHUT_RDWR)
-            session.line.close()
-        self.sessions.clear()
 
     def receiver(self, timeout: float = 20) -> Session:
         """The newest connection that takes messages; waits until there is one."""
@@ -96,6 +97,20 @@ class SMSC:
         with self.changed:
             assert self.changed.wait_for(bound, timeout), "nobody bound as a receiver"
             return bound()[-1]
+
+    def settled(self, signs: int) -> None:
+        """Wait until the receiver has asked for this many signs of life and has read the answers to all of them."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.signs >= signs, 20), f"{self.signs} signs were asked for"
+        session = self.receiver()
+        session.send(ENQUIRE, sequence=1)
+        while session.answers.get(timeout=20)[0] != ENQUIRE | RESPONSE:
+            pass
+
+    def left(self) -> None:
+        """Wait until nobody is bound as a receiver any more."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: not self.sessions, 20), "the receiver did not leave"
 
     def deliver(
         self,
@@ -143,10 +158,12 @@ class SMSC:
         except (OSError, ValueError, struct.error):
             pass
         finally:
-            session.answers.put((0, 0, 0))
+            with self.changed:
+                if session in self.sessions:
+                    self.sessions.remove(session)
+                self.changed.notify_all()
             session.line.close()
-            if session in self.sessions:
-                self.sessions.remove(session)
+            session.answers.put((0, 0, 0))
 
     def _answer(self, session: Session, command: int, status: int, sequence: int, body: bytes) -> None:
         self.seen.append(command)
@@ -165,6 +182,9 @@ class SMSC:
             self._submitted(session, sequence, body)
         elif command in (ENQUIRE, UNBIND):
             session.send(command | RESPONSE, sequence=sequence)
+            with self.changed:
+                self.signs += command == ENQUIRE
+                self.changed.notify_all()
         else:
             session.answers.put((command, status, sequence))
 

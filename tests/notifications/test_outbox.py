@@ -306,9 +306,9 @@ def test_every_template_that_is_sent_exists_and_every_one_that_exists_is_sent():
     for path in ROOT.glob("*/**/*.py"):
         if path.relative_to(ROOT).parts[0] not in {"tests", ".venv", "var"}:
             code = path.read_text()
-            sent |= set(re.findall(r"(?:notify|send_to)\(\s*\"(\w+)\"", code))
-            for choice in re.findall(r"[. ]tell\(\s*appointment,([^)]*?)at=", code):
-                sent |= set(re.findall(r"\"(\w+)\"", choice))
+            sent |= set(re.findall(r"(?:notify|send_to|Answer)\(\s*\"(\w+)\"", code))
+            for choice in re.findall(r"[. ]tell\(\s*appointment,([^)]*?)at=|return (\"visit_.*\")\n", code):
+                sent |= set(re.findall(r"\"(\w+)\"", "".join(choice)))
     assert sent == set(templates.names())
 
 

@@ -100,6 +100,13 @@ def test_pressed_twice_it_is_one_ticket(visitor, customer, region):
     assert Message.objects.filter(template="ticket_received").count() == 1
 
 
+def test_who_is_late_by_a_moment_gets_the_ticket_of_the_first(visitor, customer, region):
+    visitor.sign_in()
+    sent(visitor.report(**NEW))
+    late = reports.send(session=Session.objects.get(), subject="fault", language="en")
+    assert late == Ticket.objects.get()
+
+
 def test_a_second_report_begins_afresh(visitor, customer, region):
     visitor.sign_in()
     sent(visitor.report(**NEW))

@@ -91,7 +91,12 @@ async function tapped(form, partly) {
     visit: main.dataset.visit, cycle: Number(main.dataset.cycle), action: form.dataset.action,
     values: valuesOf(form), then: partly ? "" : form.dataset.then, title: form.dataset.title,
   };
+  const photo = one("input[type=file]", form)?.files[0];
+  if (tap.action === "photo") tap.photo = photo;
   await put(tap);
+  if (photo && tap.action !== "photo") {
+    await put({ ...tap, key: newKey(), action: "photo", values: {}, then: "", title: words.wordPhoto, photo });
+  }
   localStorage.removeItem(keyOf(form));
   if (!tap.then && tap.action !== "record") form.reset();
   // It lies in the queue now; the next tap is another one.
@@ -135,7 +140,9 @@ async function drain() {
   let taken = false;
   let trouble = "";
   for (;;) {
-    const tap = (await taps()).find((found) => found.state === "waiting" && !held.has(found.visit));
+    const left = (await taps()).filter((found) => found.state === "waiting" && !held.has(found.visit));
+    // Words first: a photo is heavy, and nothing waits for it.
+    const tap = left.find((found) => !found.photo) || left[0];
     if (!tap || trouble === "network" || trouble === "signed-out") break;
     if (!navigator.onLine) {
       trouble = "network";
@@ -176,9 +183,9 @@ async function post(tap) {
   try {
     if (!token()) await fetch(words.list);
     const answer = await fetch(words.actions, {
-      method: "POST", cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(20000),
-      headers: { "Content-Type": "application/json", "X-CSRFToken": token() },
-      body: JSON.stringify({ key: tap.key, person: tap.person, visit: tap.visit, cycle: tap.cycle, action: tap.action, at: tap.at, values: tap.values }),
+      method: "POST", cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(tap.photo ? 180000 : 20000),
+      headers: { "X-CSRFToken": token(), ...(tap.photo ? {} : { "Content-Type": "application/json" }) },
+      body: packed(tap),
     });
     const at = Number(answer.headers.get("X-Server-Now"));
     learn(at);
@@ -186,6 +193,14 @@ async function post(tap) {
   } catch {
     return null;
   }
+}
+function packed({ key, person: by, visit, cycle, action, at, values, photo }) {
+  const said = JSON.stringify({ key, person: by, visit, cycle, action, at, values });
+  if (!photo) return said;
+  const form = new FormData();
+  form.append("tap", said);
+  form.append("photo", photo, photo.name);
+  return form;
 }
 // Read anew each time: a kept page may be older than the sign-in.
 const token = () => document.cookie.split("; ").find((part) => part.startsWith("csrftoken="))?.slice(10) || "";
@@ -242,7 +257,7 @@ function walk(ahead) {
   main.dataset.shown = step;
   for (const item of all("[data-step]")) {
     const { step: kind } = item.dataset;
-    const details = one("details", item);
+    const details = one("details[data-open]", item);
     const possible = details.dataset.open.split(" ").includes(step);
     const early = possible && Number(details.dataset.from || 0) * 1000 > serverNow();
     details.hidden = !possible || early;
@@ -278,7 +293,8 @@ async function keepPages() {
   if (words.here && !controlled) await fetch(words.here);
   if (words.today === undefined) return;
   const links = all("a[data-keep]");
-  const wanted = new Set([words.list, `${words.list}offline/`, ...links.map((link) => link.pathname)]);
+  const instead = `${words.list}offline/`;
+  const wanted = new Set([words.list, instead, ...links.map((link) => link.pathname)]);
   const pages = await caches.open("visits-pages");
   const held = new Set();
   for (const request of await pages.keys()) {
@@ -286,6 +302,7 @@ async function keepPages() {
     if (wanted.has(pathname)) held.add(pathname);
     else await pages.delete(request);
   }
+  if (!held.has(instead)) await fetch(instead);
   for (const link of links) {
     if (kept[link.pathname] === link.dataset.keep && held.has(link.pathname)) continue;
     const answer = await fetch(link.pathname);

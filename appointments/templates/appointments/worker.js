@@ -10,7 +10,6 @@ self.addEventListener("install", (event) => {
   event.waitUntil((async () => {
     const shell = await caches.open(SHELL);
     await Promise.allSettled(FILES.map((file) => shell.add(file)));
-    await page(new Request(OFFLINE)).catch(() => null);
     await self.skipWaiting();
   })());
 });

@@ -32,8 +32,18 @@ body.addEventListener("htmx:beforeSwap", (e) => {
   if (xhr.status === 403) Object.assign(e.detail, { shouldSwap: true, isError: false });
   if (xhr.status < 300 && requestConfig.verb === "post") requestConfig.elt.closest("draft-box")?.forget();
 });
+// A page has one first heading: with a ticket open it is the ticket's, and the list's is a second one.
+function stepBack() {
+  const title = document.querySelector("h1.queue-title");
+  if (!title || !find("main").querySelector("h1")) return;
+  const second = document.createElement("h2");
+  second.className = title.className;
+  second.append(...title.childNodes);
+  title.replaceWith(second);
+}
 body.addEventListener("htmx:afterSettle", (e) => {
   if (e.detail.target.id === "main") {
+    stepBack();
     newest();
     const wrong = find("main").querySelector("[data-focus]");
     (wrong || find("main").querySelector("[data-heading]"))?.focus({ preventScroll: !wrong });

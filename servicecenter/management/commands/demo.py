@@ -55,9 +55,8 @@ class Command(BaseCommand):
             center.clear()
             made = build(now=clock.now(), tickets=tickets, seed=seed)
         seconds = time.monotonic() - began
-        self.stdout.write(
-            X
-        )
+        what = f"{made.tickets} tickets, {made.open} of them open, and {made.visits} visits"
+        self.stdout.write(f"The demo center has {what} ({seconds:.0f} s).")
 
     def _age(self) -> None:
         made_at = center.made_at()

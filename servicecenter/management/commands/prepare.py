@@ -8,7 +8,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
+from appointments import certificates
 from appointments.shipped import load_shipped as load_shipped_visits
+from common import clock
 from staff.qualifying import load_shipped_skills
 
 
@@ -45,6 +47,7 @@ class Command(BaseCommand):
         call_command("categories", "load", verbosity=0)
         load_shipped_skills()
         load_shipped_visits()
+        certificates.arm(at=clock.now())
         if settings.DEMO and not options["no_demo"]:
             call_command("demo", if_empty=True)
             call_command("demo", age=True)
