@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
@@ -448,7 +448,7 @@ class VisitAction(models.Model):
 
     class Kind(models.TextChoices):
         CHECK = "check", _("Checklist")
-        SET_OFF = "set_off", _("On the way")
+        SET_OFF = "set_off", pgettext_lazy("step of a visit", "On the way")
         CALL = "call", _("Call")
         ARRIVE = "arrive", _("Arrived")
         RECORD = "record", _("Record")

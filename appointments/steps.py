@@ -25,7 +25,7 @@ ASIDE = (Kind.CALL, Kind.PHOTO, Kind.ABSENT, Kind.FAIL)
 
 TITLES: dict[str, Any] = {
     Kind.CHECK: _("Checklist before you leave"),
-    Kind.SET_OFF: _("On the way"),
+    Kind.SET_OFF: pgettext_lazy("step of a visit", "On the way"),
     Kind.ARRIVE: _("Arrived"),
     Kind.RECORD: _("Test and record"),
     Kind.FINISH: _("Done"),

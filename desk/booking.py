@@ -166,9 +166,9 @@ def week(needs: Needs, *, on: str, now: datetime, hold: Hold | None = None, movi
     first = today
     with suppress(ValueError):
         first = min(max(date.fromisoformat(on), today), today + HORIZON - timedelta(days=DAYS))
-    grid = Grid(first, first + timedelta(days=DAYS - 1), at=now)
+    # What is kept for the customer is free for this customer.
+    grid = Grid(first, first + timedelta(days=DAYS - 1), at=now, own_hold=hold.key if hold else "")
     offers = grid.open_windows(needs, but=moving.pk if moving else None)
-    # What this person keeps for the customer is free for this customer.
     kept = hold.starts_at if hold else None
     present = moving.starts_at if moving else None
     days: dict[date, tuple[str, list[Room]]] = {}
@@ -179,7 +179,7 @@ def week(needs: Needs, *, on: str, now: datetime, hold: Hold | None = None, movi
             Room(
                 key=int(window.starts_at.timestamp()),
                 words=hours_text(window.starts_at, window.ends_at),
-                room=offer.room + (window.starts_at == kept),
+                room=offer.room,
                 held=window.starts_at == kept,
                 present=window.starts_at == present,
             )

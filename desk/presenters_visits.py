@@ -273,6 +273,10 @@ class VisitPane:
                 said = [_("The customer has confirmed the time again already.")]
             verb("reconfirm", _("Customer confirms"), "circle-check", said, self.url("visit_do", "reconfirm"))
         if plan:
+            promised = [] if visit.state in PROMISED else [state]
+            verb("swap", _("Swap technicians"), "arrow-right-left", promised, self.url("visit_swap"))
+            urgent = [] if visit.state in TO_BOOK else [_("This visit has a time already.")]
+            verb("emergency", _("Insert as an emergency"), "zap", urgent, self.url("visit_emergency"))
             verb(
                 "release",
                 _("We cannot come"),

@@ -19,6 +19,7 @@ from .views import (
     skills,
     team,
     ticket,
+    urgent,
     visits,
     working_time,
 )
@@ -43,6 +44,7 @@ urlpatterns = [
     *ticket.urlpatterns,
     *visits.urlpatterns,
     *book.urlpatterns,
+    *urgent.urlpatterns,
     *actions.urlpatterns,
     *attachments.urlpatterns,
 ]

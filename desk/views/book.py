@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from appointments import services
-from appointments.booking import hold_window, needs_of, release_hold
+from appointments.booking import extend_hold, hold_window, needs_of, release_hold
 from appointments.models import Appointment, Hold
 from appointments.states import PROMISED, Side, State
 from appointments.wording import window_text
@@ -63,7 +63,18 @@ def new_visit(request: HttpRequest) -> HttpResponse:
         return _hold(request, form)
     if "drop" in request.POST:
         release_hold(request.POST.get("hold", ""))
-    return show_book(request, form, check=False)
+    return show_book(request, form, hold=longer(request), check=False)
+
+
+def longer(request: HttpRequest) -> Hold | None:
+    """Ten minutes more for the window that is kept, where that was asked for; once, and said where it is refused."""
+    if "keep" not in request.POST:
+        return None
+    try:
+        return extend_hold(request.POST.get("hold", ""))
+    except DomainError as refusal:
+        messages.error(request, " ".join(str(reason) for reason in refusal.reasons))
+        return None
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
@@ -213,7 +224,7 @@ def move(request: HttpRequest, number: str) -> HttpResponse:
         return _hold_move(request, visit, form, now=now)
     if request.POST.get("do") != "move":
         release_hold(request.POST.get("hold", "") if "drop" in request.POST else "")
-        return show_move(request, visit, form, now=now, check=False)
+        return show_move(request, visit, form, now=now, hold=longer(request), check=False)
     starts_at = typed.instant(request.POST.get("starts", ""))
     if starts_at is None:
         form.add_error(None, _("Choose a time first."))

@@ -146,7 +146,9 @@ def _when(request: HttpRequest) -> HttpResponse:
             else:
                 return redirect(_address(CHECK))
     query = request.GET
-    picker = times.Picker(plan.needs, at=now, since=query.get("since", ""), day=query.get("day", ""), chosen=chosen)
+    picker = times.Picker(
+        plan.needs, at=now, since=query.get("since", ""), day=query.get("day", ""), chosen=chosen, hold=plan.draft.hold
+    )
     context = {
         **_where_one_is(WHEN),
         "form": form,

@@ -18,7 +18,7 @@ from appointments.states import State
 from cases.models import Attachment, CaseEvent, Note
 from cases.services import verify_timeline
 from common import clock
-from common.errors import InvalidInput
+from common.errors import DomainError, InvalidInput
 from notifications.models import Message
 from sla.states import Verdict
 from tests import builders
@@ -109,6 +109,18 @@ def test_effect_and_entry_are_one(visit, monkeypatch):
     assert tap(visit, "call", {"reached": "yes"}, key="broken-once").outcome == "done"
 
 
+def test_a_refusal_half_way_leaves_only_its_entry(visit, monkeypatch):
+    def half(*_args):
+        services.record_call(appointment_id=visit.pk, by=visit.owner, note="half", reached=True, at=TUESDAY_TEN)
+        raise DomainError("The other half is not possible.")
+
+    monkeypatch.setitem(actions.EFFECTS, "call", half)
+    entry = tap(visit, "call", {"reached": "yes"})
+    assert (entry.outcome, entry.reasons) == ("refused", ["The other half is not possible."])
+    assert not Note.objects.filter(case=visit).exists()
+    assert VisitAction.objects.count() == 1
+
+
 # --- dated by when it was tapped --------------------------------------------------------------------------------------
 
 
@@ -185,10 +197,12 @@ def test_what_was_written_is_kept_with_the_reasons(visit, technician):
 def test_a_visit_given_to_somebody_else_meanwhile(visit, technician):
     other = center.technician("qian")
     services.reassign_crew(appointment_id=visit.pk, technicians=[other.pk], by=builders.person("dispatcher"), at=MONDAY)
-    entry = tap(visit, "arrive", by=technician)
-    assert entry.outcome == "refused"
-    assert "no longer in your plan" in entry.reasons[0]
+    for action, values in (("arrive", {}), ("call", {"reached": "yes"}), ("check", CHECKS)):
+        entry = tap(visit, action, values, by=technician)
+        assert entry.outcome == "refused"
+        assert "no longer in your plan" in entry.reasons[0]
     assert fresh(visit).arrived_at is None
+    assert not Note.objects.filter(case=visit).exists()
 
 
 def test_a_tap_of_an_earlier_booked_time_touches_no_other(visit, technician):

@@ -207,6 +207,8 @@ def test_a_crew_of_two_knows_who_speaks(phone, visit, technician):
     shown = text(page(phone, "visit", visit.number))
     assert "You speak with the customer" in shown
     assert "qian" in shown
+    other.language = "en"
+    other.save()
     phone.force_login(other)
     assert "zhao speaks with the customer" in text(page(phone, "visit", visit.number))
 

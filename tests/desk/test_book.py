@@ -121,6 +121,18 @@ def test_from_the_window_to_the_booking(client, agent, zhao):
     assert Appointment.objects.count() == 1
 
 
+def test_ten_minutes_more_once(client, agent, zhao):
+    customer = builders.customer()
+    hold = held(client, customer)
+    with clock.simulated(MONDAY + timedelta(minutes=9)):
+        page = post(client, **filled(customer, hold=hold, keep="1")).text
+        assert Hold.objects.get().expires_at == MONDAY + timedelta(minutes=19)
+        assert 'name="keep"' not in page
+        assert "for ten more minutes already" in post(client, **filled(customer, hold=hold, keep="1")).text
+    with clock.simulated(MONDAY + timedelta(minutes=20)):
+        assert "The ten minutes are over." in post(client, **filled(customer, hold=hold, keep="1")).text
+
+
 def test_another_window_lets_the_first_go(client, agent, zhao):
     customer = builders.customer()
     first = held(client, customer)
@@ -199,8 +211,19 @@ def test_what_is_missing_is_named_and_kept(client, agent):
         assert words in answer.text
 
 
-@pytest.mark.parametrize("wrong", [{"pick": "soon"}, {"pick": "-5"}, {"pick": "9" * 30}, {"customer": "x"}, {"region": "x"},
-                                   {"services": ["nothing"]}, {"on": "never"}, {"pick": "1772503201"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pick": "soon"},
+        {"pick": "-5"},
+        {"pick": "9" * 30},
+        {"customer": "x"},
+        {"region": "x"},
+        {"services": ["nothing"]},
+        {"on": "never"},
+        {"pick": "1772503201"},
+    ],
+)
 def test_nonsense_is_answered_not_crashed(client, agent, zhao, wrong):
     answer = post(client, **{**filled(builders.customer(), do="times"), **wrong})
     assert answer.status_code in (200, 422)
@@ -271,7 +294,7 @@ def test_moving_for_the_customer(client, agent, zhao):
 
 
 def test_to_the_window_beside_the_present_one_with_the_same_technician(client, agent, zhao):
-    """What the visit would leave does not stand in its own way: a near window may be kept too."""
+    """What the visit would leave does not stand in its own way."""
     center.technician("far", areas=("west",))
     visit = book()
     assert move(client, visit, pick=key(TUESDAY_TEN + timedelta(hours=3))).status_code == 200

@@ -257,7 +257,7 @@ function walk(ahead) {
   main.dataset.shown = step;
   for (const item of all("[data-step]")) {
     const { step: kind } = item.dataset;
-    const details = one("details", item);
+    const details = one("details[data-open]", item);
     const possible = details.dataset.open.split(" ").includes(step);
     const early = possible && Number(details.dataset.from || 0) * 1000 > serverNow();
     details.hidden = !possible || early;
