@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from django.db.models import Prefetch
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext
+from django.utils.translation import pgettext, pgettext_lazy
 
 from appointments import orphans
 from appointments.assignment import Part, job_points
@@ -70,15 +70,15 @@ class Face:
 
 
 FACES: dict[str, Face] = {
-    State.BOOKED: Face("plan", "clock", gettext_lazy("Planned")),
-    State.CONFIRMED: Face("plan", "clock", gettext_lazy("Planned")),
-    State.UNDER_WAY: Face("way", "truck", gettext_lazy("On the way")),
-    State.ON_SITE: Face("doing", "wrench", gettext_lazy("On site")),
-    State.DONE: Face("done", "circle-check", gettext_lazy("Done")),
-    State.ABSENT: Face("gone", "circle-x", gettext_lazy("Customer absent")),
-    State.MISSED: Face("late", "octagon-alert", gettext_lazy("Not kept by us")),
-    State.FAILED: Face("gone", "flag", gettext_lazy("Not solved on site")),
-    MAY_BE_LATE: Face("late", "triangle-alert", gettext_lazy("May be late")),
+    State.BOOKED: Face("plan", "clock", pgettext_lazy("dispatch board", "Planned")),
+    State.CONFIRMED: Face("plan", "clock", pgettext_lazy("dispatch board", "Planned")),
+    State.UNDER_WAY: Face("way", "truck", pgettext_lazy("dispatch board", "On the way")),
+    State.ON_SITE: Face("doing", "wrench", pgettext_lazy("dispatch board", "On site")),
+    State.DONE: Face("done", "circle-check", pgettext_lazy("dispatch board", "Done")),
+    State.ABSENT: Face("gone", "circle-x", pgettext_lazy("dispatch board", "Customer absent")),
+    State.MISSED: Face("late", "octagon-alert", pgettext_lazy("dispatch board", "Not kept by us")),
+    State.FAILED: Face("gone", "flag", pgettext_lazy("dispatch board", "Not solved on site")),
+    MAY_BE_LATE: Face("late", "triangle-alert", pgettext_lazy("dispatch board", "May be late")),
 }
 
 

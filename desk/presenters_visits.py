@@ -263,7 +263,7 @@ class VisitPane:
         changeable = [] if visit.state in (*PROMISED, *TO_BOOK) else [state]
         book, plan = self.person.may("appointments.book"), self.person.may("dispatch.change")
         if plan:
-            assign = _("Assign") if visit.state in PROMISED else _("Give a time")
+            assign = pgettext("a visit to a technician", "Assign") if visit.state in PROMISED else _("Give a time")
             verb("assign", assign, "user-plus", changeable, self.url("assign"), key="a")
         if book or plan:
             verb("move", _("Move for the customer"), "calendar-clock", changeable, self.url("visit_move"), key="v")
