@@ -81,9 +81,14 @@ def travel(here: int | None, there: int | None) -> timedelta:
 
 
 class Grid:
-    """The technicians' time from `first` to `last` (local dates, both included), in seven statements."""
+    """The technicians' time from `first` to `last` (local dates, both included), in eight statements.
 
-    def __init__(self, first: date, last: date, *, at: datetime, only: Iterable[int] | None = None) -> None:
+    `own_hold` is the key of a hold that takes nothing away: whoever has it may have that window.
+    """
+
+    def __init__(
+        self, first: date, last: date, *, at: datetime, only: Iterable[int] | None = None, own_hold: str = ""
+    ) -> None:
         self.at = at
         self.windows = windows_between(first, last, ArrivalWindow.objects.filter(active=True))
         people = User.objects.filter(is_active=True, role=Role.TECHNICIAN).select_related("team")
@@ -107,6 +112,8 @@ class Grid:
         rows = Reservation.objects.filter(
             Q(expires_at=None) | Q(expires_at__gt=at), technician__in=keys, until__gt=start, starts_at__lt=end
         ).order_by("starts_at")
+        if own_hold:
+            rows = rows.exclude(hold__key=own_hold)
         columns = ("technician_id", "starts_at", "visit_at", "until", "region_id", "appointment_id", "hold_id")
         for key, starts_at, visit_at, until, region, appointment, hold in rows.values_list(*columns):
             self._add(key, Taken(starts_at, visit_at, until, region, appointment, hold))
@@ -252,6 +259,6 @@ class Offer:
 
 
 def next_free(needs: Needs, *, at: datetime, days: int = 120) -> Window | None:
-    """The first free window within so many days, in seven statements however booked-out the calendar is."""
+    """The first free window within so many days, in eight statements however booked-out the calendar is."""
     today = Window(at, at).day
     return Grid(today, today + timedelta(days=days), at=at).first_free(needs)

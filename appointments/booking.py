@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from common import clock
-from common.bulk import insert_rows
+from common.bulk import insert_rows, update_rows
 from common.errors import DomainError, InvalidInput
 from customers.models import Customer, Region
 from sla import timers
@@ -82,14 +83,16 @@ def take(
     at: datetime,
     appointment: Appointment | None = None,
     hold: Hold | None = None,
+    leaving: Appointment | None = None,
     prefer: Sequence[int] = (),
     only: Sequence[int] | None = None,
 ) -> list[int]:
     """Reserve a crew for the window and return its technicians, the best first; within the caller's transaction.
 
-    `prefer` come first whatever their score; `only` allows nobody else. Raises WindowTaken when too few are left.
+    `prefer` come first whatever their score; `only` allows nobody else; `leaving` is a visit that a hold is meant for
+    and that would leave its present time. Raises WindowTaken when too few are left.
     """
-    but = appointment.pk if appointment else None
+    but = appointment.pk if appointment else leaving.pk if leaving else None
     able = [candidate.technician.pk for candidate in rank(grid, window, needs, but=but) if candidate.refusal is None]
     if only is not None:
         able = [key for key in able if key in only]
@@ -115,20 +118,7 @@ def _insert(
 ) -> set[int]:
     """Insert the rows of a whole crew, or none of them; return whose time was taken by somebody else."""
     parts = grid.occupied(window, needs)
-    rows = [
-        Reservation(
-            technician_id=key,
-            starts_at=part.starts_at,
-            visit_at=window.starts_at,
-            until=window.starts_at + needs.work,
-            region_id=needs.region_id,
-            appointment=appointment,
-            hold=hold,
-            expires_at=hold.expires_at if hold else None,
-        )
-        for key in sorted(crew)
-        for part in parts
-    ]
+    rows = [_row(Seat(key, window, needs, appointment, hold), part) for key in sorted(crew) for part in parts]
     own = Q(appointment=appointment) if appointment else Q(pk=None)
     try:
         with transaction.atomic():
@@ -163,6 +153,61 @@ def _nearest(window: Window, needs: Needs, *, at: datetime, but: int | None) -> 
     first = max(window.day - _AROUND, Window(at, at).day)
     grid = Grid(first, window.day + _AROUND, at=at)
     return grid.nearest(needs, window.starts_at, earliest=at, but=but)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Time that a technician is to spend: on a visit, or kept by a hold."""
+
+    technician_id: int
+    window: Window
+    needs: Needs
+    appointment: Appointment | None = None
+    hold: Hold | None = None
+
+
+def reseat(seats: Iterable[Seat], present: Iterable[Reservation], *, grid: Grid) -> None:
+    """Give time that is taken already to others: `present` rows become those of `seats`, and more are taken as needed.
+
+    Nobody else can get in between: a row that both sides want is never free for an instant, because only its owner
+    changes, which the unique constraint does not look at. What is missing is inserted first, in order of key and
+    window like every other taking of time, so that two crews never wait for each other in a circle. Rows that no seat
+    wants are left for the caller to give back. The caller holds the locks of the visits whose rows these are. Raises
+    WindowTaken without windows to offer where somebody else has taken what is missing; then nothing is changed.
+    """
+    mine = {(row.technician_id, row.starts_at): row for row in present}
+    wanted: dict[tuple[int, datetime], Reservation] = {}
+    for seat in seats:
+        for part in grid.occupied(seat.window, seat.needs):
+            wanted[seat.technician_id, part.starts_at] = _row(seat, part)
+    new = [row for place, row in sorted(wanted.items()) if place not in mine]
+    insert_rows(new, ignore_conflicts=True)
+    got = 0
+    for row in new:
+        got += Reservation.objects.filter(
+            technician=row.technician_id, starts_at=row.starts_at, appointment=row.appointment, hold=row.hold
+        ).count()
+    if got < len(new):
+        raise WindowTaken([])
+    kept = []
+    for place, row in wanted.items():
+        if place in mine:
+            row.pk = mine[place].pk
+            kept.append(row)
+    update_rows(kept, ["visit_at", "until", "region", "appointment", "hold", "expires_at"])
+
+
+def _row(seat: Seat, part: Window) -> Reservation:
+    return Reservation(
+        technician_id=seat.technician_id,
+        starts_at=part.starts_at,
+        visit_at=seat.window.starts_at,
+        until=seat.window.starts_at + seat.needs.work,
+        region_id=seat.needs.region_id,
+        appointment=seat.appointment,
+        hold=seat.hold,
+        expires_at=seat.hold.expires_at if seat.hold else None,
+    )
 
 
 def give_back(appointment: Appointment, *, at: datetime, but: Iterable[int] = (), window: Window | None = None) -> int:
@@ -200,7 +245,8 @@ def hold_window(
 ) -> Hold:
     """Keep a window for ten minutes; with the `key` of an earlier hold that one is let go first, never two at once.
 
-    Raises InvalidInput for a time that cannot be, WindowTaken with the nearest free windows.
+    `moving` is the visit it is meant for: what that visit would leave does not stand in the way. Raises InvalidInput
+    for a time that cannot be, WindowTaken with the nearest free windows.
     """
     now = at or clock.now()
     grid = grid_around(starts_at, at=now)
@@ -219,7 +265,7 @@ def hold_window(
         ends_at=window.ends_at,
         expires_at=now + HOLD_FOR,
     )
-    take(window, needs, grid=grid, at=now, hold=hold)
+    take(window, needs, grid=grid, at=now, hold=hold, leaving=moving)
     return hold
 
 

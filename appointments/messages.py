@@ -75,8 +75,10 @@ class Preview:
     to: str = ""
 
 
-# The arrival code is the customer's proof and the link the customer's door: nobody else reads either.
-_HIDDEN = {"code": "••••", "link": "…"}
+def hidden(context: dict[str, Any]) -> dict[str, str]:
+    """What stands in the place of the arrival code, the customer's proof, and of the link, the customer's door, where
+    somebody else reads a message."""
+    return {name: mask for name, mask in {"code": "••••", "link": "…"}.items() if name in context}
 
 
 def preview(appointment: Appointment, template: str, *, window: Window, at: datetime) -> Preview:
@@ -85,7 +87,8 @@ def preview(appointment: Appointment, template: str, *, window: Window, at: date
     then.starts_at, then.ends_at, then.cycle = window.starts_at, window.ends_at, appointment.cycle + 1
     customer = appointment.customer
     language = customer.language if customer else ""
-    values = {"number": appointment.number, **_values(then, language, at), **_HIDDEN}
+    values = {"number": appointment.number, **_values(then, language, at)}
+    values |= hidden(values)
     channel, address = (address_of(customer) if customer else None) or ("", "")
     with translation.override(language or translation.get_language()):
         if channel == "sms":

@@ -98,7 +98,8 @@ def promise_arrangement(appointment: Appointment, *, at: datetime) -> None:
 
 
 def void(appointment: Appointment) -> None:
-    """Remove the timers of a booked time and withdraw what was not sent yet."""
+    """Remove the timers of a booked time, withdraw what was not sent yet, and end the call that was owed about it."""
+    appointment.call_since = None
     for handler in (ASK_TIMER, CALL_TIMER, NOTICE_TIMER, OVER_TIMER):
         timers.cancel_timers(appointment, handler)
     Message.objects.filter(case_id=appointment.pk, state=Message.State.QUEUED, template__in=OF_A_TIME).update(

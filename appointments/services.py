@@ -26,9 +26,10 @@ from tickets.models import Ticket
 
 from . import booking, compensation, events, messages, promises
 from .availability import Grid, Needs
-from .models import Appointment, CrewMember, VisitRating, VisitService
+from .models import Appointment, CrewMember, Reservation, VisitRating, VisitService
 from .permissions import allow, allow_own
 from .states import PROMISED, ClosedBecause, RatingReason, Side, State
+from .windows import Window
 
 # How often a customer may move one visit without calling us.
 MOST_MOVES = 3
@@ -470,6 +471,82 @@ def reassign_crew(
     return appointment
 
 
+@transaction.atomic
+def swap_crews(
+    *, first_id: int, second_id: int, by: User | None, reason: str = "", at: datetime | None = None
+) -> tuple[Appointment, Appointment]:
+    """Let two visits change technicians; both windows stay, so the customers need not be told.
+
+    Besides the sweep's batches this is the only place where two cases are locked: neither visit can be without its
+    technician for an instant, or somebody else takes them. They are locked in one statement in the order of their
+    keys, as the batches do, so that two swaps which cross wait for each other and never in a circle.
+
+    Who is on both crews stays on both. Raises InvalidInput where it is no swap or one of them cannot come there (with
+    the reason), DomainError where one has set off, WindowTaken where somebody took time that is needed besides.
+    """
+    now = at or clock.now()
+    allow(by, "dispatch.change")
+    reason = short(reason, "reason")
+    found = {one.pk: one for one in Appointment.objects.locked_together([first_id, second_id])}
+    if len(found) != 2:
+        raise InvalidInput(_("Choose two different visits."), field="other")
+    first, second = found[first_id], found[second_id]
+    windows = {one.pk: _swappable(one) for one in (first, second)}
+    days = sorted(window.day for window in windows.values())
+    grid = Grid(days[0], days[-1], at=now)
+    crews = {one.pk: [member.technician_id for member in one.crew.all()] for one in (first, second)}
+    after = crews_after_swap(grid, first, second)
+    seats = [
+        booking.Seat(key, windows[one.pk], booking.needs_of(one), one)
+        for one in (first, second)
+        for key in after[one.pk]
+    ]
+    booking.reseat(seats, Reservation.objects.filter(appointment__in=[first, second]), grid=grid)
+    for one in (first, second):
+        _set_crew(one, after[one.pk], at=now)
+        fact = events.crew_changed(after[one.pk], before=crews[one.pk], reason=reason)
+        cases.record(one, fact, transition="reassigned", at=now, by=by)
+    for one in (first, second):
+        booking.give_back(one, at=now, but=after[one.pk], window=windows[one.pk])
+    return first, second
+
+
+def crews_after_swap(grid: Grid, first: Appointment, second: Appointment) -> dict[int, list[int]]:
+    """Who would go to each of two visits after a swap, by visit. Raises InvalidInput with the reason why it cannot be,
+    DomainError where one has set off."""
+    windows = {one.pk: _swappable(one) for one in (first, second)}
+    crews = {one.pk: [member.technician_id for member in one.crew.all()] for one in (first, second)}
+    after: dict[int, list[int]] = {}
+    for one, other in ((first, second), (second, first)):
+        leaving = [key for key in crews[one.pk] if key not in crews[other.pk]]
+        coming = [key for key in crews[other.pk] if key not in crews[one.pk]]
+        if len(leaving) != len(coming):
+            raise InvalidInput(_("The two visits need crews of different sizes."), field="other")
+        if not coming:
+            raise InvalidInput(_("The same technicians go to both visits."), field="other")
+        needs = booking.needs_of(one)
+        for key in coming:
+            if refusal := grid.refusal(key, windows[one.pk], needs, but=other.pk):
+                raise InvalidInput(_in_words(grid, key, one, refusal), field="other")
+        # Each newcomer takes the place of one who leaves: the one who speaks with the customer first.
+        instead = dict(zip(leaving, coming, strict=True))
+        after[one.pk] = [instead.get(key, key) for key in crews[one.pk]]
+    return after
+
+
+def _swappable(appointment: Appointment) -> Window:
+    if appointment.state not in PROMISED or appointment.window is None:
+        raise DomainError(
+            _("%(number)s: technicians can be changed until they set off.") % {"number": appointment.number}
+        )
+    return appointment.window
+
+
+def _in_words(grid: Grid, key: int, appointment: Appointment, refusal: Any) -> Any:
+    values = {"person": grid.technicians.get(key, ""), "number": appointment.number, "reason": refusal}
+    return _("%(person)s cannot go to %(number)s: %(reason)s") % values
+
+
 # --- confirmations and ratings ---------------------------------------------------------------------------------------
 
 
@@ -519,6 +596,30 @@ def record_call(
         appointment.call_since = None
         facts.append(events.call_done())
     cases.record(appointment, *facts, transition="called" if reached else "noted", at=now, by=by)
+    return appointment
+
+
+@transaction.atomic
+def note_visit(
+    *, appointment_id: int, body: str, by: User | None, key: str = "", at: datetime | None = None
+) -> Appointment:
+    """Add a note that only staff see; sent twice with the same `key`, it is written once."""
+    now = at or clock.now()
+    appointment = locked(appointment_id)
+    allow(by, "appointments.book", "dispatch.change", "visits.work")
+    once = f"visit-note-{appointment.pk}-{key}" if key else ""
+    if once and Note.objects.filter(external_id=once).exists():
+        return appointment
+    cases.add_note(
+        appointment,
+        body=text(body, "body", _("Write the note first.")),
+        visibility=Note.Visibility.INTERNAL,
+        direction=Note.Direction.NONE,
+        at=now,
+        by=by,
+        external_id=once,
+    )
+    cases.record(appointment, transition="noted", at=now, by=by)
     return appointment
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from typing import Protocol
@@ -26,7 +26,8 @@ class Window:
 
     starts_at: datetime
     ends_at: datetime
-    peak: bool = False
+    # What people say of it does not make it another window: a stored one knows only its times.
+    peak: bool = field(default=False, compare=False)
 
     @cached_property
     def day(self) -> date:

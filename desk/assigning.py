@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -24,15 +24,6 @@ from common import clockface, typed
 from desk.dispatch import Look, place, what, when
 
 MOST_REASON = 2000
-
-
-def moment(text: str) -> datetime | None:
-    """The instant an address names in epoch seconds; None for anything else."""
-    seconds = typed.key(text)
-    try:
-        return datetime.fromtimestamp(seconds, tz=UTC) if seconds is not None else None
-    except (OverflowError, OSError, ValueError):
-        return None
 
 
 @dataclass(frozen=True)
@@ -93,7 +84,7 @@ class Assignment:
     @cached_property
     def day(self) -> date:
         """The day whose windows are shown: that of the window asked for, else the present one, else the board's."""
-        if starts_at := moment(self.asked.get("starts", "")):
+        if starts_at := typed.instant(self.asked.get("starts", "")):
             return Window(starts_at, starts_at).day
         with suppress(ValueError):
             asked = date.fromisoformat(self.asked.get("on", ""))
@@ -105,7 +96,7 @@ class Assignment:
     @cached_property
     def window(self) -> Window | None:
         """The window chosen: by the address, else the present one, else the first with room."""
-        if starts_at := moment(self.asked.get("starts", "")):
+        if starts_at := typed.instant(self.asked.get("starts", "")):
             return self.grid.window_at(starts_at)
         if self.promised and self.appointment.window and self.appointment.window.day == self.day:
             return self.grid.window_at(self.appointment.window.starts_at) or self.appointment.window

@@ -876,6 +876,20 @@ class Pane:
     def customer(self) -> CustomerPane | None:
         return customer_pane(self.ticket, self.person, self.listing)
 
+    @cached_property
+    def visits(self) -> list[Any]:
+        """The visits that serve this ticket."""
+        from .presenters_visits import visit_lines
+
+        return visit_lines(self.person, for_ticket=self.ticket)
+
+    @property
+    def book_url(self) -> str:
+        """Where a visit for this ticket is booked; "" for whom or where none can be."""
+        if not (self.ticket.is_open and self.ticket.customer_id and self.person.may("appointments.book")):
+            return ""
+        return f"{reverse('desk:book')}?ticket={self.ticket.number}"
+
     @property
     def url(self) -> str:
         return address("case", self.ticket, self.listing)

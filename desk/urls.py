@@ -4,6 +4,8 @@ from .views import (
     actions,
     assign,
     attachments,
+    book,
+    case,
     changes,
     customers,
     dispatch,
@@ -17,6 +19,8 @@ from .views import (
     skills,
     team,
     ticket,
+    urgent,
+    visits,
     working_time,
 )
 
@@ -36,7 +40,11 @@ urlpatterns = [
     *dispatch.urlpatterns,
     *assign.urlpatterns,
     *outages.urlpatterns,
+    *case.urlpatterns,
     *ticket.urlpatterns,
+    *visits.urlpatterns,
+    *book.urlpatterns,
+    *urgent.urlpatterns,
     *actions.urlpatterns,
     *attachments.urlpatterns,
 ]

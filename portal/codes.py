@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from common import clock
 from common.errors import DomainError, InvalidInput
 from customers.lookup import normal_phone, phone_index
-from tickets.sending import send_to
+from notifications.services import send_to
 
 from . import quotas, sessions
 from .models import Session
@@ -68,6 +68,7 @@ def send_code(*, session: Session, phone: str, address: str, language: str, at: 
             key=f"code-{secrets.token_hex(16)}",
             at=now,
             context={"code": code, "minutes": int(LASTS.total_seconds() // 60)},
+            valid_until=now + LASTS,
         )
     # The site's own housekeeping, where it costs nobody a wait that matters.
     quotas.forget_old(at=now)

@@ -23,12 +23,12 @@ DAYS_READ = 30
 
 
 def moment(text: str) -> datetime | None:
-    """The instant that a radio's value spells; None for anything else, also for one without a zone."""
+    """The instant that a radio's value spells; None for anything else, for one without a zone or of another age."""
     try:
         value = parse_datetime(text)
     except ValueError:
         return None
-    return value if value is not None and value.tzinfo is not None else None
+    return value if value is not None and value.tzinfo is not None and 2000 <= value.year < 3000 else None
 
 
 def value_of(starts_at: datetime) -> str:
@@ -50,7 +50,10 @@ def _noon(day: date) -> datetime:
 
 def short_window(window: Window) -> str:
     """`Sun 22 Nov, 10:00–12:00`."""
-    return _("%(day)s, %(hours)s") % {"day": short_day(window.day), "hours": hours_text(*_ends(window))}
+    return pgettext("a window of a day", "%(day)s, %(hours)s") % {
+        "day": short_day(window.day),
+        "hours": hours_text(*_ends(window)),
+    }
 
 
 def _ends(window: Window) -> tuple[datetime, datetime]:
@@ -125,7 +128,7 @@ class Picker:
     """The page of times for a visit with certain needs, from one reading of the calendar.
 
     `since` is the first of the five days and `day` the one opened, both as people may have typed them into the
-    address; `present` is the visit's own window, `chosen` the one that is ticked.
+    address; `present` is the visit's own window, `chosen` the one that is ticked, `hold` the key of what is kept.
     """
 
     def __init__(
@@ -137,15 +140,18 @@ class Picker:
         day: str = "",
         chosen: datetime | None = None,
         present: Window | None = None,
+        hold: str = "",
     ) -> None:
         self.needs, self.at, self.chosen, self.present = needs, at, chosen, present
         self.today = Window(at, at).day
         self.last = Window(at + HORIZON, at).day
         self.notice = ""
-        self._opened = self._asked(day) or (Window(chosen, chosen).day if chosen and chosen > at else None)
+        self._opened = self._asked(day)
+        if self._opened is None and chosen is not None and self.today <= Window(chosen, chosen).day <= self.last:
+            self._opened = Window(chosen, chosen).day
         self.since = self._begin(self._asked(since))
         until = min(self.since + timedelta(days=DAYS_READ - 1), self.last)
-        self.grid = Grid(self.since, until, at=at)
+        self.grid = Grid(self.since, until, at=at, own_hold=hold)
         self._rooms: dict[date, list[tuple[Window, int]]] = {}
         self._settle()
 
@@ -236,7 +242,7 @@ class Picker:
     def _day(self, day: date, earliest: date | None) -> Day:
         left = self._left(day)
         if left == 0:
-            words = pgettext("day or window without room", "Full")
+            words = pgettext("a day without room", "Full")
         elif left == 1:
             words = _("1 left")
         elif day == earliest:
@@ -268,7 +274,7 @@ class Picker:
         if self.present is not None and window.starts_at == self.present.starts_at:
             return Slot(window, _("Your time now"), free=False, present=True)
         if not room:
-            return Slot(window, pgettext("day or window without room", "Full"), free=False)
+            return Slot(window, pgettext("a window without room", "Full"), free=False)
         chosen = self.chosen == window.starts_at
         if room == 1:
             return Slot(window, _("1 left"), free=True, few=True, chosen=chosen)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from appointments import promises as visit_promises
 from appointments.messages import arrival_code
@@ -45,7 +45,7 @@ STANDINGS: dict[str, Standing] = {
     ),
     State.BOOKED: Standing(gettext_lazy("Booked"), "calendar-clock", "ok", ""),
     State.CONFIRMED: Standing(gettext_lazy("Confirmed"), "circle-check", "ok", ""),
-    State.UNDER_WAY: Standing(gettext_lazy("On the way"), "truck", "brand", ""),
+    State.UNDER_WAY: Standing(pgettext_lazy("visit", "On the way"), "truck", "brand", ""),
     State.ON_SITE: Standing(gettext_lazy("With you"), "wrench", "brand", gettext_lazy("The technician is with you.")),
     State.DONE: Standing(gettext_lazy("Done"), "circle-check", "ok", gettext_lazy("The work is done.")),
     State.ABSENT: Standing(
@@ -162,6 +162,13 @@ class Visit:
     @property
     def short(self) -> str:
         return short_window(self.visit.window) if self.visit.window else ""
+
+    @property
+    def brief(self) -> str:
+        """What and when, in a line."""
+        if not self.short:
+            return self.title
+        return pgettext("what is done and when", "%(what)s, %(time)s") % {"what": self.title, "time": self.short}
 
     @property
     def sentence(self) -> str:
@@ -331,8 +338,12 @@ class Visit:
         return Kept(self.offer) if self.offer else None
 
     @property
-    def offered(self) -> str:
-        return short_window(Window(self.offer.starts_at, self.offer.ends_at)) if self.offer else ""
+    def offered_day(self) -> str:
+        return day_text(self.offer.starts_at) if self.offer else ""
+
+    @property
+    def offered_hours(self) -> str:
+        return hours_text(self.offer.starts_at, self.offer.ends_at) if self.offer else ""
 
     # --- rating
 
@@ -376,7 +387,7 @@ class Visit:
             State.MISSED: _("We did not come"),
             State.FAILED: _("Not solved on this visit"),
         }.get(State(self.visit.state))
-        before = [Step("done", "triangle-alert", said, self.short)] if said else []
+        before = [Step("broken", "triangle-alert", said, self.short)] if said else []
         title = pgettext("step of a visit", "A new time") if said else pgettext("step of a visit", "A time")
         return [*before, Step("now", "calendar-clock", title, self.sentence), *self._to_come()]
 
@@ -422,7 +433,7 @@ class Visit:
 
     def _cancelled(self) -> list[Step]:
         closed = self.visit.closed_at
-        return [Step("done", "x", _("Cancelled"), self._at(closed) if closed else "")]
+        return [Step("broken", "x", _("Cancelled"), self._at(closed) if closed else "")]
 
 
 _FOLLOWING: dict[str, Callable[[Visit], list[Step]]] = {

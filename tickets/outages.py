@@ -19,12 +19,12 @@ from common import clock
 from common.errors import DomainError, InvalidInput
 from customers.lookup import normal_phone, phone_index
 from customers.models import Region
+from notifications.services import send_to
 from sla import timers
 from staff.models import User
 
 from . import permissions
 from .models import Outage, OutageFollower
-from .sending import send_to
 
 log = logging.getLogger(__name__)
 

@@ -343,7 +343,13 @@ def reply_to_customer(
     )
     attachments.attach_all(ticket, files, note=note, by=by, at=now)
     _answered(ticket)
-    message = notify("ticket_reply", case=ticket, key=f"note-{note.pk}", at=now, context={"text": body})
+    message = notify(
+        "ticket_reply",
+        case=ticket,
+        key=f"note-{note.pk}",
+        at=now,
+        context={"text": body, "link": link_address(ticket, Purpose.VIEW, at=now)},
+    )
     facts = [events.notice("queued" if message else "no_channel", template="ticket_reply")]
     transitions = ["first_reply", "replied"]
     if message is not None:

@@ -17,9 +17,9 @@ from appointments.permissions import access_appointment
 from appointments.wording import window_text
 from cases.facts import listed
 from cases.numbers import key_of
-from common import clock
+from common import clock, typed
 from common.errors import DomainError, StaleVersion
-from desk.assigning import AssignForm, Assignment, moment, send
+from desk.assigning import AssignForm, Assignment, send
 from desk.dispatch import Board
 from desk.doors import requires
 from desk.views.actions import not_allowed
@@ -129,7 +129,7 @@ def slot(request: HttpRequest, technician: int, starts: int) -> HttpResponse:
     now = clock.now()
     look = asked(request, now)
     board = Board(person, look, now=now)
-    starts_at = moment(str(starts))
+    starts_at = typed.instant(str(starts))
     window = board.grid.window_at(starts_at) if starts_at else None
     if window is None or technician not in board.grid.technicians:
         raise Http404

@@ -27,6 +27,7 @@ from customers.services import change_customer
 from customers.services import reveal as reveal_value
 from desk.doors import requires
 from desk.presenters import case_chip
+from desk.presenters_visits import visit_lines
 from tickets.models import Ticket
 
 PAGE = 20
@@ -99,6 +100,8 @@ def _page(
         "protected": [shown if shown and shown.what == entry.what else entry for entry in _protected(customer)],
         "rows": [(ticket, case_chip(ticket, now=now)) for ticket in page],
         "tickets": page,
+        "visits": visit_lines(user, customer=customer),
+        "may_book": user.may("appointments.book"),
         "may_reveal": user.may("customers.reveal"),
         "may_change": user.may("customers.change"),
         "may_open": user.may("tickets.open"),

@@ -13,12 +13,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
+from appointments.models import Appointment
 from cases.models import Case
 from cases.numbers import key_of
 from common import navigation
 from customers.models import Customer
 from customers.services import find_customers
 from desk.doors import FRAME, requires
+from desk.presenters_visits import time_words
+from tickets.models import Ticket
 
 MOST = 8
 
@@ -56,11 +59,14 @@ def results(request: HttpRequest, query: str) -> list[Group]:
     people = find_customers(query, limit=MOST) if query and user.may("customers.see") else []
     groups = [
         Group("tickets", _("Tickets"), _tickets(user, query, people) if query else []),
+        Group("visits", _("Visits"), _visits(user, query, people) if query else []),
         Group("customers", _("Customers"), [_customer_hit(customer, query) for customer in people]),
         Group("places", _("Go to"), _places(request, query)),
     ]
-    if query and user.may("tickets.open"):
-        groups.append(Group("actions", _("Actions"), [_new_ticket(query, people)]))
+    actions = [_new_ticket(query, people)] if query and user.may("tickets.open") else []
+    if len(people) == 1 and user.may("appointments.book"):
+        actions.append(_new_visit(people[0]))
+    groups.append(Group("actions", _("Actions"), actions))
     return [group for group in groups if group.hits]
 
 
@@ -75,7 +81,7 @@ def cut(words: str, query: str) -> tuple[str, str, str]:
 
 def _tickets(user: Any, query: str, people: list[Customer]) -> list[Hit]:
     """By number; else open ones whose subject holds the text, and those of the customers found, most urgent first."""
-    visible = Case.objects.visible_to(user).select_related("customer")
+    visible = Case.objects.visible_to(user).filter(kind=Ticket.KIND).select_related("customer")
     if (key := key_of(query)) is not None and (case := visible.filter(pk=key).first()):
         return [_case_hit(case, query)]
     found: dict[int, Case] = {}
@@ -86,6 +92,24 @@ def _tickets(user: Any, query: str, people: list[Customer]) -> list[Hit]:
         named = visible.open().filter(subject__icontains=query).order_by("sort_due_at", "pk")
         found |= {case.pk: case for case in named[:MOST]}
     return [_case_hit(case, query) for case in list(found.values())[:MOST]]
+
+
+def _visits(user: Any, query: str, people: list[Customer]) -> list[Hit]:
+    """By number; else the open ones of the customers found, the next first."""
+    visible = Appointment.objects.visible_to(user).select_related("customer")
+    if (key := key_of(query)) is not None and (visit := visible.filter(pk=key).first()):
+        return [_visit_hit(visit)]
+    if not people:
+        return []
+    return [
+        _visit_hit(visit) for visit in visible.open().filter(customer__in=people).order_by("starts_at", "pk")[:MOST]
+    ]
+
+
+def _visit_hit(visit: Appointment) -> Hit:
+    parts = [visit.number, str(visit.customer or ""), time_words(visit), visit.get_state_label()]
+    words = (visit.get_type_label(), "", "")
+    return Hit(reverse("desk:case", args=[visit.number]), "truck", words, " · ".join(filter(None, parts)))
 
 
 def _case_hit(case: Case, query: str) -> Hit:
@@ -111,11 +135,18 @@ def _new_ticket(query: str, people: list[Customer]) -> Hit:
     return Hit(address, "plus", (_("New ticket"), "", ""))
 
 
+def _new_visit(customer: Customer) -> Hit:
+    words = _("Book a visit for %(customer)s") % {"customer": customer}
+    return Hit(f"{reverse('desk:book')}?{urlencode({'customer': customer.pk})}", "calendar-days", (words, "", ""))
+
+
 def _places(request: HttpRequest, query: str) -> list[Hit]:
     user: Any = request.user
     places = [(place.url, str(place.entry.label), place.entry.icon) for place in navigation.rail(request)]
     if user.may("tickets.open"):
         places.append((reverse("desk:new"), _("New ticket"), "plus"))
+    if user.may("appointments.book"):
+        places.append((reverse("desk:book"), _("Book a visit"), "calendar-days"))
     places += [(place.url, str(place.entry.label), place.entry.icon) for place in navigation.settings(request)]
     unlike = {url: (url, label, icon) for url, label, icon in places}.values()
     return [Hit(url, icon, cut(label, query)) for url, label, icon in unlike if query.casefold() in label.casefold()][

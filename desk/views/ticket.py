@@ -1,21 +1,19 @@
-"""The ticket's page and its fragments: the pane beside the list, the conversation, a row, and a deadline explained."""
+"""The ticket's page and its fragments: the pane beside the list, the conversation, and a row."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
-from django.views.decorators.vary import vary_on_headers
 
 from cases.numbers import key_of
 from common import clock
 from desk.doors import requires
 from desk.lists import Listing
-from desk.presenters import Pane, address, composer_of, ledger, list_view, one_time_key, row
-from sla.models import Deadline
+from desk.presenters import Pane, composer_of, list_view, one_time_key, row
 from tickets.models import Ticket
 from tickets.permissions import access_ticket
 
@@ -26,16 +24,6 @@ def find(person: Any, number: str) -> Ticket:
         return access_ticket(person, key_of(number))
     except Ticket.DoesNotExist:
         raise Http404 from None
-
-
-@requires("desk.open")
-@require_GET
-@vary_on_headers("HX-Request")
-def case(request: HttpRequest, number: str) -> HttpResponse:
-    ticket = find(request.user, number)
-    if number != ticket.number:
-        return redirect(address("case", ticket, Listing.asked(request.GET)))
-    return show(request, ticket)
 
 
 def show(request: HttpRequest, ticket: Ticket, *, status: int = 200, **context: Any) -> HttpResponse:
@@ -77,31 +65,7 @@ def one_row(request: HttpRequest, number: str) -> HttpResponse:
     return render(request, "desk/_row.html", {"row": line})
 
 
-@requires("desk.open")
-@require_GET
-@vary_on_headers("HX-Request")
-def explain(request: HttpRequest, number: str, deadline_id: int) -> HttpResponse:
-    """Why a deadline is due when it is: every stretch of time that counted or did not."""
-    ticket = find(request.user, number)
-    deadline = (
-        Deadline.objects.filter(pk=deadline_id, case_id=ticket.pk)
-        .select_related("rule__version", "calendar_version")
-        .first()
-    )
-    if deadline is None:
-        raise Http404
-    context = {
-        "ledger": ledger(deadline, now=clock.now()),
-        "ticket": ticket,
-        "url": address("case", ticket, Listing.asked(request.GET)),
-    }
-    fragment = request.headers.get("HX-Request")
-    return render(request, "desk/_explain.html" if fragment else "desk/explain.html", context)
-
-
 urlpatterns = [
-    path("desk/c/<str:number>/", case, name="case"),
     path("desk/c/<str:number>/conversation/", conversation, name="conversation"),
     path("desk/c/<str:number>/row/", one_row, name="row"),
-    path("desk/c/<str:number>/explain/<int:deadline_id>/", explain, name="explain"),
 ]

@@ -146,7 +146,9 @@ def _when(request: HttpRequest) -> HttpResponse:
             else:
                 return redirect(_address(CHECK))
     query = request.GET
-    picker = times.Picker(plan.needs, at=now, since=query.get("since", ""), day=query.get("day", ""), chosen=chosen)
+    picker = times.Picker(
+        plan.needs, at=now, since=query.get("since", ""), day=query.get("day", ""), chosen=chosen, hold=plan.draft.hold
+    )
     context = {
         **_where_one_is(WHEN),
         "form": form,
@@ -308,11 +310,11 @@ def _begin_with(request: HttpRequest, draft: Draft) -> HttpResponse:
 
 
 def _what_words(plan: Plan) -> str:
-    return _joined([*(str(service) for service in plan.services), work(plan.needs.minutes)])
-
-
-def _joined(names: list[str]) -> str:
-    return translation.gettext(", ").join(names)
+    what = translation.gettext(", ").join(str(service) for service in plan.services)
+    return translation.pgettext("what is done and how long it takes", "%(what)s, %(time)s") % {
+        "what": what,
+        "time": work(plan.needs.minutes),
+    }
 
 
 def _place_words(plan: Plan) -> str:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from appointments.booking import extend_hold, hold_window, needs_of
 from appointments.ics import calendar_file
-from appointments.models import Appointment, Hold
+from appointments.models import Appointment, Hold, WaitlistOffer
 from appointments.services import cancel_appointment, move_appointment, rate_visit, reconfirm_appointment
 from appointments.states import PROMISED, State
 from appointments.waitlist import accept_offer, decline_offer, join_waitlist, leave_waitlist, open_offer
@@ -110,6 +110,7 @@ def move(request: HttpRequest, door: Door) -> HttpResponse:
         day=request.GET.get("day", ""),
         chosen=chosen,
         present=visit.window,
+        hold=_own_hold(door, at=now),
     )
     context = {"door": door, "visit": visit, "picker": picker, "form": form, "nearest": nearest}
     return show(request, "visit_move", context, status=status)
@@ -120,8 +121,21 @@ def _hold(door: Door, starts_at: datetime, *, at: datetime) -> Hold:
     quotas.spend(("hold", f"visit {visit.pk}", quotas.HELD_BY), at=at)
     services = list(visit.services.all())
     return hold_window(
-        services=services, region=visit.region, starts_at=starts_at, customer=door.customer, moving=visit, at=at
+        services=services,
+        region=visit.region,
+        starts_at=starts_at,
+        customer=door.customer,
+        key=_own_hold(door, at=at),
+        moving=visit,
+        at=at,
     )
+
+
+def _own_hold(door: Door, *, at: datetime) -> str:
+    """What the customer keeps already and may give up for another choice; an offer of ours is not that."""
+    offered = WaitlistOffer.objects.filter(outcome="").values("hold_key")
+    own = Hold.objects.filter(customer=door.customer, expires_at__gt=at).exclude(key__in=offered).last()
+    return own.key if own else ""
 
 
 def _to_check(door: Door, hold: Hold) -> str:
@@ -149,7 +163,7 @@ def move_check(request: HttpRequest, door: Door) -> HttpResponse:
     if starts_at is None:
         return redirect(f"{door.url}move/")
     form, status, nearest = PortalForm(), 200, []
-    key = request.POST.get("hold") or request.GET.get("hold", "")
+    key = request.POST.get("hold") or request.GET.get("hold") or _own_hold(door, at=now)
     if request.method == "POST" and not switching(request):
         if starts_at == door.visit.starts_at and door.visit.state in PROMISED:
             return redirect(f"{door.url}?said=moved")  # sent twice

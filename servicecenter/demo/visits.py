@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from appointments import services, visits
-from appointments.availability import Grid, Needs
+from appointments.availability import Grid, Needs, next_free
+from appointments.booking import needs_of
 from appointments.messages import arrival_code
 from appointments.models import Appointment, ServiceArea, VisitService
 from appointments.waitlist import join_waitlist
@@ -29,7 +30,7 @@ PAST = {
     -4: ["done"] * 5,
     -3: ["done", "failed", "done", "done"],
     -2: ["done", "done", "missed", "done", "done"],
-    -1: ["done"] * 5,
+    -1: ["done", "done", "absent", "done", "done"],
 }
 TODAY = 11
 AHEAD = {1: 6, 2: 5, 3: 3, 4: 2, 6: 2, 8: 1, 10: 1}
@@ -82,6 +83,8 @@ class VisitLife:
         opens = Window(self.scene.now, self.scene.now)
         days_before = chance.randint(1, 3) if self.day > opens.day - timedelta(days=5) else 2
         asked = datetime.combine(self.day, datetime.min.time(), tzinfo=self.scene.now.tzinfo)
+        if self.fate == "no time yet":
+            days_before = 0
         booked_at = min(
             asked - timedelta(days=days_before) + minutes(chance.uniform(60, 700)), self.scene.now - minutes(20)
         )
@@ -114,7 +117,7 @@ class VisitLife:
         )
         self.visit_id = visit.pk
         if wanted is not None:
-            self._plan(wanted, visit)
+            self._plan(wanted, visit, at)
 
     def _window(self, needs: Needs, at: datetime) -> Window | None:
         grid = Grid(self.day, self.day + timedelta(days=2), at=at)
@@ -122,31 +125,52 @@ class VisitLife:
         later = free[self.turn % 5 :] if self.day == (free[0].day if free else None) else free
         return next(iter(later or free), None)
 
-    def _plan(self, window: Window, visit: Appointment) -> None:
+    def _plan(self, window: Window, visit: Appointment, since: datetime) -> None:
         chance = self.scene.chance
         if self.fate == "waits":
             self.steps.append((visit.received_at + minutes(3), self.wait, {}))
             return
         if chance.random() < 0.7:
             asked = window.starts_at - timedelta(hours=24)
-            if asked > visit.received_at:
+            if asked > since:
                 self.steps.append((asked + minutes(chance.uniform(5, 180)), self.reconfirm, {}))
         if self.fate == "missed":
+            self.steps.append((window.ends_at + minutes(chance.uniform(40, 120)), self.rebook, {}))
             return
         leaves = window.starts_at + minutes(chance.uniform(-15, 35))
         arrives = leaves + minutes(chance.uniform(12, 28))
         self.steps.append((leaves, self.set_off, {}))
         if self.fate == "absent":
-            self.steps.append((max(arrives, window.starts_at) + minutes(10), self.absent, {}))
+            self._then_again((max(arrives, window.starts_at) + minutes(10)), self.absent)
             return
         self.steps.append((arrives, self.arrive, {}))
         ends = arrives + minutes(visit.minutes * chance.uniform(0.6, 1.05))
         if self.fate == "failed":
-            self.steps.append((ends, self.fail, {}))
+            self._then_again(ends, self.fail)
             return
         self.steps += [(ends - minutes(2), self.keep, {}), (ends, self.finish, {})]
         if chance.random() < 0.6:
             self.steps.append((ends + minutes(chance.uniform(8, 300)), self.rate, {}))
+
+    def _then_again(self, at: datetime, what: Callable[..., Any]) -> None:
+        """Something came in between; in good time the dispatcher finds another day, except for yesterday's."""
+        self.steps.append((at, what, {}))
+        if at < self.scene.now - timedelta(hours=30):
+            self.steps.append((at + minutes(self.scene.chance.uniform(60, 300)), self.rebook, {}))
+
+    def rebook(self, *, at: datetime) -> None:
+        visit = self.visit
+        window = next_free(needs_of(visit), at=at + timedelta(hours=20))
+        if window is not None:
+            services.move_appointment(
+                appointment_id=self.visit_id,
+                starts_at=window.starts_at,
+                by=self.scene.staff.dispatcher,
+                side="us",
+                at=at,
+            )
+            self.fate = "done"
+            self._plan(window, visit, at)
 
     def reconfirm(self, *, at: datetime) -> None:
         services.reconfirm_appointment(appointment_id=self.visit_id, by=self.customer.row, how="link", at=at)

@@ -271,6 +271,14 @@ def test_another_window_lets_the_first_hold_go():
     )
 
 
+def test_holding_the_same_peak_window_again_is_the_same_hold():
+    center.technician()
+    evening = {"services": [center.service()], "region": center.region(), "starts_at": TUESDAY_TEN + 4 * TWO_HOURS}
+    first = hold_window(at=MONDAY, **evening)
+    assert day().window_at(first.starts_at).peak
+    assert hold_window(key=first.key, at=MONDAY + timedelta(minutes=2), **evening) == first
+
+
 def test_a_hold_for_one_hour_does_not_serve_for_three():
     center.technician()
     held = hold()

@@ -80,7 +80,7 @@ def test_who_was_overtaken_sees_by_whom_and_sends_again(visit: Any, watch: Watch
     second.get_by_role("button", name=say("Send and wait")).click()
     expect(second.get_by_text(say.of(_REPLY_DONE["wait"]))).to_be_visible()
 
-    send = first.locator("draft-box.mode-reply").get_by_role("button")
+    send = first.locator("draft-box.mode-reply button[type=submit]")
     send.click()
     bar = first.get_by_role("alert")
     expect(bar).to_contain_text("wang")

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -124,6 +125,26 @@ def test_what_no_database_takes_is_left_out(handlers):
 )
 def test_any_sender_is_accepted(handlers, sender, kept):
     assert reread(receive(sender=sender)).sender == kept
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_delivered_to_many_at_once_it_is_one_row_with_one_answer(handlers):
+    handled, barrier = [], threading.Barrier(6)
+    inbound.handles("")(lambda message: handled.append(message.pk) or Answer("sms_too_many"))
+
+    def deliver_it():
+        barrier.wait()
+        try:
+            return receive().pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        found = {future.result() for future in [pool.submit(deliver_it) for _ in range(6)]}
+    assert found == {InboundMessage.objects.get().pk}
+    assert len(handled) == 1
+    assert len(answers()) == 1
 
 
 # --- handlers ---------------------------------------------------------------------------------------------------------

@@ -99,6 +99,19 @@ def test_what_its_owner_never_answered_climbs_with_each_rung(people):
     whole(ticket)
 
 
+def test_one_batch_hands_up_what_nobody_has_and_what_nobody_answered_and_leaves_the_rest(people):
+    agent = people["agent"]
+    nobodys, unanswered, answered = (
+        builders.ticket(agent, channel=channel, owner=owner, customer=None)
+        for channel, owner in (("phone", None), ("web", agent), ("phone", agent))
+    )
+    sweep(now=hours(12))
+    owners = [now(ticket).owner for ticket in (nobodys, unanswered, answered)]
+    assert owners == [people["lead"], people["lead"], agent]
+    assert [now(ticket).tier for ticket in (nobodys, unanswered, answered)] == [2, 2, 2]
+    whole(nobodys, unanswered, answered)
+
+
 def test_an_answered_ticket_that_somebody_has_keeps_its_owner(people):
     agent = people["agent"]
     ticket = builders.ticket(agent, channel="web", owner=agent)
