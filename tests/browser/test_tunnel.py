@@ -12,7 +12,7 @@ from playwright.sync_api import Error, Locator, Page, Route, expect
 
 from appointments.models import Appointment, Compensation, VisitAction
 from appointments.states import State
-from cases.models import Attachment, CaseEvent
+from cases.models import Attachment, CaseEvent, Note
 from notifications.models import Message
 from notifications.services import deliver_due
 from sla.models import Deadline
@@ -248,6 +248,18 @@ def test_an_answer_that_is_lost_is_asked_for_again(visit: Open, technician: User
     assert lost == [200]
     assert count(booked, "visit_set_off") == 1
     assert Message.objects.filter(case=booked, template="visit_under_way").count() == 1
+
+    # A call could be logged twice: only its key tells that it was not.
+    lost.clear()
+    call = step(page, "call")
+    call.locator("summary").click()
+    call.locator("[name=reached][value=yes]").check()
+    call.locator("[name=note]").fill("Ten minutes")
+    press(page, "call")
+    expect(call.locator("[name=note]")).to_have_value("")
+    expect(page.locator("[data-queue]")).to_be_hidden()
+    assert lost == [200]
+    assert Note.objects.filter(case=booked).count() == 1
 
 
 def test_what_is_refused_shows_why_and_keeps_what_was_written(
