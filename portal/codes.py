@@ -39,10 +39,15 @@ class DeadCode(DomainError):
     code = "dead_code"
 
 
+def is_mobile(number: str) -> bool:
+    """Whether a number in E.164 form is a mobile one of the mainland."""
+    return number.startswith("+861") and len(number) == 14 and number[4] in "3456789"
+
+
 def mobile_number(text: str) -> str:
     """The number in E.164 form. Raises InvalidInput for what is no mainland mobile number: codes go nowhere else."""
     number = normal_phone(text)
-    if not (number.startswith("+861") and len(number) == 14 and number[4] in "3456789"):
+    if not is_mobile(number):
         raise InvalidInput(_("We can only send codes to a mobile number of mainland China."), field="phone")
     return number
 

@@ -10,11 +10,14 @@ from django.utils import translation
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST
 
+from cases.models import Case
 from common.caller import address_of
 from common.errors import DomainError
 from customers import masking
+from customers.models import Contact, Customer
 from customers.services import find_by_phone
 from portal import codes, sessions
+from portal.codes import is_mobile
 from portal.doors import keeps_typed, needs_number, page, show, switching, way_on
 from portal.forms import CodeForm, PhoneForm, WhoForm
 
@@ -48,7 +51,16 @@ def sign_in(request: HttpRequest) -> HttpResponse:
                 status = refusal.status
             else:
                 return redirect(_onward(request, "code"))
-    return show(request, "sign_in", {"form": form, "next": way_on(request)}, status=status)
+    context = {"form": form, "next": way_on(request), "demo_phones": _demo_phones() if settings.DEMO else []}
+    return show(request, "sign_in", context, status=status)
+
+
+def _demo_phones() -> list[str]:
+    """Some made-up customers with something in progress, for who looks around."""
+    lasting = Case.objects.open().filter(customer__contacts__kind=Contact.Kind.PHONE).order_by("-pk")
+    customers = Customer.objects.filter(pk__in=list(lasting.values_list("customer_id", flat=True)[:12]))
+    phones = [customer.phone.value for customer in customers.prefetch_related("contacts") if customer.phone]
+    return [phone for phone in phones if len(find_by_phone(phone)) == 1 and is_mobile(phone)][:3]
 
 
 @page

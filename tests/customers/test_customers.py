@@ -14,6 +14,7 @@ from customers.models import AccessRecord, Contact, Customer, NamePiece, Region
 from customers.services import (
     REVEALS_PER_HOUR,
     TooManyReveals,
+    add_address,
     add_service,
     change_customer,
     find_by_phone,
@@ -132,6 +133,34 @@ def test_masks_keep_enough_to_recognize_and_too_little_to_use():
     assert masking.phone("+8613812345678") == "138****5678"
     assert masking.phone("12345") == "***45"
     assert masking.email("wang@example.com") == "w***@example.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "covered"),
+    [
+        ("王建国", "王*国"),
+        ("李明", "李*"),
+        ("欧阳明月", "欧**月"),
+        ("Wang Jianguo", "W*** J***"),
+        ("王", "王*"),
+        ("", ""),
+    ],
+)
+def test_a_name_is_covered_so_that_one_knows_only_one_s_own(name, covered):
+    assert masking.name(name) == covered
+
+
+def test_the_same_place_is_entered_once():
+    region = Region.objects.create(code="haidian", name_zh="海淀区", name_en="Haidian")
+    customer, other = builders.customer(), builders.customer("王芳", "13900001111")
+    first = add_address(customer=customer, region=region, street="长江路", house="5 号")
+    assert add_address(customer=customer, region=region, street=" 长江路 ", house="5 号") == first
+    assert add_address(customer=customer, region=region, street="长江路", house="6 号") != first
+    assert add_address(customer=other, region=region, street="长江路", house="5 号").customer == other
+    with pytest.raises(InvalidInput) as refused:
+        add_address(customer=customer, region=None, street=" ")
+    assert refused.value.field == "street"
+    assert customer.addresses.count() == 2
 
 
 def test_an_address_reads_large_to_small_in_chinese_and_small_to_large_in_english():

@@ -179,3 +179,11 @@ def test_another_number_in_the_same_browser_does_not_find_what_was_written(visit
     assert "checked" in visitor.get("/report/fault/service/").content.decode()
     visitor.sign_in(OTHER_PHONE)
     assert "checked" not in visitor.get("/report/fault/service/").content.decode()
+
+
+def test_the_demonstration_offers_made_up_numbers_and_nothing_else_does(visitor, customer, settings):
+    builders.ticket(builders.person(), customer=customer)
+    settings.DEMO = False
+    assert "138 1234 5678" not in words(visitor.get(reverse("portal:sign_in")))
+    settings.DEMO = True
+    assert "138 1234 5678" in words(visitor.get(reverse("portal:sign_in")))
