@@ -12,8 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from appointments.models import Appointment
+from appointments.windows import day_begins
 from common import clock
-from customers.models import Region
+from customers.models import Customer, Region
 from customers.services import add_service
 from desk.views.actions import ACTIONS
 from notifications.models import Message
@@ -22,6 +24,7 @@ from staff.models import CertificateKind, Duty, Leave, Skill, User
 from staff.planning import enter_leave, plan_duty, plan_shifts
 from staff.qualifying import add_certificate, load_shipped_skills, save_certificate_kind, save_skill, set_skill
 from tests import builders
+from tests.appointments import center
 from tickets import outages, services
 from tickets.models import Ticket
 
@@ -40,6 +43,9 @@ class Office:
     administrator: User
     technician: User
     ticket: Ticket
+    dispatcher: User
+    visit: Appointment
+    waiting: Appointment
 
     @property
     def deadline(self) -> Deadline:
@@ -56,6 +62,9 @@ def office(visit: Any) -> Office:
         administrator=builders.person("administrator", team=None),
         technician=builders.person("technician"),
         ticket=Ticket(),
+        dispatcher=builders.person("dispatcher"),
+        visit=Appointment(),
+        waiting=Appointment(),
     )
     caller = builders.customer(
         "李小明", "13812345678", region=Region.objects.first(), street="长江路", house="5 号 301", vulnerable=True
@@ -93,6 +102,7 @@ def office(visit: Any) -> Office:
     services.customer_wrote(ticket_id=ticket.pk, body="Still slow", channel="sms", by=agent)
     office.ticket = Ticket.objects.get(pk=ticket.pk)
     plan(office.technician, now)
+    office.visit, office.waiting = two_visits(caller, agent, now)
     timer = Timer.objects.order_by("pk").first()
     assert timer is not None
     Timer.objects.filter(pk=timer.pk).update(parked_at=now, attempts=5, error="ValueError: no such rung")
@@ -125,6 +135,17 @@ def plan(person: User, now: datetime) -> None:
             expires_on=expires_on,
             by=None,
         )
+
+
+def two_visits(caller: Customer, agent: User, now: datetime) -> tuple[Appointment, Appointment]:
+    """A visit that is promised for tomorrow and one that waits for a time, with a technician for both."""
+    center.center()
+    Skill.objects.filter(code="broadband").update(certificate_kind=None)
+    center.technician("zhao", first=timezone.localdate(now), skills={"broadband": 3})
+    ten = day_begins(timezone.localdate(now) + timedelta(days=1)) + timedelta(hours=10)
+    promised = center.book(caller, by=agent, channel="phone", starts_at=ten, at=now, note="Dog")
+    # Urgent, so that it may take the place of the other.
+    return promised, center.book(caller, by=agent, channel="phone", starts_at=None, urgency="urgent", at=now, key="w")
 
 
 Address = Callable[[Office], str]
@@ -166,6 +187,23 @@ PLACES = [
     Place("notices", on("/desk/notices/")),
     Place("nothing there", on("/desk/c/T-9999-9999/"), status=404),
     Place("not for you", on("/boards/live/"), status=403),
+    Place("dispatch", on("/desk/dispatch/"), who="dispatcher"),
+    Place("dispatch read only", on("/desk/dispatch/"), who="supervisor"),
+    Place("assign", lambda office: reverse("desk:assign", args=[office.waiting.number]), who="dispatcher"),
+    Place("swap", lambda office: reverse("desk:visit_swap", args=[office.visit.number]), who="dispatcher"),
+    Place(
+        "emergency",
+        lambda office: (
+            reverse("desk:visit_emergency", args=[office.waiting.number])
+            + f"?on={int(office.visit.starts_at.timestamp())}"
+        ),  # type: ignore[union-attr]
+        who="dispatcher",
+    ),
+    Place("visit", lambda office: reverse("desk:case", args=[office.visit.number])),
+    Place("book", lambda office: reverse("desk:book") + f"?ticket={office.ticket.number}"),
+    Place("move", lambda office: reverse("desk:visit_move", args=[office.visit.number])),
+    Place("cancel", lambda office: reverse("desk:visit_do", args=[office.visit.number, "cancel"])),
+    Place("booking form", lambda office: reverse("desk:visit_form", args=[office.visit.number])),
     Place("live board", on("/boards/live/"), who="supervisor"),
     Place("figure: overdue", on("/boards/list/overdue/"), who="supervisor"),
     Place("figure: target", on("/boards/list/target/"), who="supervisor"),
