@@ -69,7 +69,7 @@ def end(request: HttpRequest) -> None:
 def remember(request: HttpRequest, response: HttpResponse) -> None:
     """Write the cookie where this request began, proved or ended a visit."""
     token = getattr(request, "_portal_token", None)
-    if token == "":
+    if token is not None and not token:
         response.delete_cookie(COOKIE, samesite="Lax")
     elif token:
         response.set_cookie(

@@ -219,6 +219,7 @@ def test_every_notice_that_is_written_has_its_sentence(client, agent, language):
         "visit_call_notice",
         "visit_failed_notice",
         "visit_late_notice",
+        "visit_low_rating_notice",
         "visit_missed_notice",
         "visit_new_notice",
         "visit_off_notice",
