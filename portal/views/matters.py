@@ -66,7 +66,7 @@ def _page(request: HttpRequest, door: Door, form: WriteForm, *, status: int = 20
         "said": said if said in SAID else "",
         # A link opens its one matter: visits have links of their own.
         "visits": visiting.of_ticket(door.ticket, now=matter.now) if door.signed_in else [],
-        "may_book": door.signed_in and booking.may_book_for(door.ticket),
+        "may_book": booking.may_book_for(door.ticket),
     }
     return show(request, "matter", context, status=status)
 

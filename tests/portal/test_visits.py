@@ -281,13 +281,13 @@ def test_an_expired_link_is_sent_again(visitor, visit, time):
 
 @pytest.mark.parametrize("act", ACTS)
 def test_strangers_other_customers_and_staff_find_nothing(visit, technician, act, time):
-    before = everything()
     stranger, other = Visitor(), Visitor()
+    builders.customer("别人", OTHER_PHONE)
+    other.sign_in(OTHER_PHONE)
+    before = everything()
     for answer in (stranger.get(mine(visit, act)), stranger.post(mine(visit, act))):
         assert answer.status_code == 302
         assert answer.url.startswith(reverse("portal:sign_in"))
-    builders.customer("别人", OTHER_PHONE)
-    other.sign_in(OTHER_PHONE)
     assert other.get(mine(visit, act)).status_code == 404
     assert other.post(mine(visit, act)).status_code == 404
     for role in ("agent", "auditor", "lead", "dispatcher", "administrator"):
