@@ -80,6 +80,16 @@ def travel(here: int | None, there: int | None) -> timedelta:
     return TRAVEL_NEAR if here is None or there is None or here == there else TRAVEL_FAR
 
 
+def too_far(taken: Taken, window: Window, needs: Needs) -> Sentence | None:
+    """Why the way between a visit in another window and this one takes too long, in words; None where it does not."""
+    way = travel(taken.region_id, needs.region_id)
+    if taken.visit_at < window.starts_at < taken.until + way:
+        return _("Cannot be there in time from the visit before.")
+    if window.starts_at < taken.visit_at < window.starts_at + needs.work + way:
+        return _("Would be late for the visit after.")
+    return None
+
+
 class Grid:
     """The technicians' time from `first` to `last` (local dates, both included), in eight statements.
 
@@ -105,18 +115,30 @@ class Grid:
             self.areas[area.technician_id].add(area.region_id)
             if area.base:
                 self.bases[area.technician_id] = area.region_id
+        self._stretch = start, end
         # Of each technician in order of `starts_at`, so that only what lies near a window is looked at.
         self.taken: dict[int, list[Taken]] = defaultdict(list)
         self._longest = timedelta(0)
+        self._read_taken(keys)
+
+    def _read_taken(self, technicians: Iterable[int]) -> None:
+        start, end = self._stretch
         # A hold that has run out holds nothing, whether or not somebody has swept it away.
         rows = Reservation.objects.filter(
-            Q(expires_at=None) | Q(expires_at__gt=at), technician__in=keys, until__gt=start, starts_at__lt=end
+            Q(expires_at=None) | Q(expires_at__gt=self.at),
+            technician__in=technicians,
+            until__gt=start,
+            starts_at__lt=end,
         ).order_by("starts_at")
-        if own_hold:
-            rows = rows.exclude(hold__key=own_hold)
         columns = ("technician_id", "starts_at", "visit_at", "until", "region_id", "appointment_id", "hold_id")
         for key, starts_at, visit_at, until, region, appointment, hold in rows.values_list(*columns):
             self._add(key, Taken(starts_at, visit_at, until, region, appointment, hold))
+
+    def look_again(self, technicians: Sequence[int]) -> dict[int, list[Taken]]:
+        """Read once more what these technicians have, and return what came since, by technician."""
+        before = {key: self.taken.pop(key, []) for key in technicians}
+        self._read_taken(technicians)
+        return {key: [taken for taken in self.taken[key] if taken not in before[key]] for key in technicians}
 
     def _add(self, technician_id: int, taken: Taken) -> None:
         rows = self.taken[technician_id]
@@ -203,11 +225,8 @@ class Grid:
                 continue
             if any(taken.starts_at == part.starts_at for part in touched):
                 return _("Has another visit then.")
-            way = travel(taken.region_id, needs.region_id)
-            if taken.visit_at < window.starts_at < taken.until + way:
-                return _("Cannot be there in time from the visit before.")
-            if window.starts_at < taken.visit_at < free_at + way:
-                return _("Would be late for the visit after.")
+            if reason := too_far(taken, window, needs):
+                return reason
         return None
 
     def able(self, window: Window, needs: Needs, *, but: Any = None) -> list[int]:

@@ -4,7 +4,8 @@ Whoever asks (portal, agent, SMS, API, a customer who moves, a dispatcher who re
 else. Nothing is locked to decide; the insert decides. `INSERT … ON CONFLICT DO NOTHING` waits for whoever is taking
 the same row at this moment and then tells whether it is ours, so of any number of attempts on k technicians exactly k
 succeed. Rows are inserted in order of key and window, and what is given up is deleted last, so that two crews never
-wait for each other in a circle.
+wait for each other in a circle. Only then are the technicians' rows locked, for one more look at the ways between
+windows, which no constraint can keep.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from common.bulk import insert_rows, update_rows
 from common.errors import DomainError, InvalidInput
 from customers.models import Customer, Region
 from sla import timers
+from staff.models import User
 
 from .assignment import rank
-from .availability import Grid, Needs
+from .availability import Grid, Needs, too_far
 from .models import HOLD_FOR, HORIZON, Appointment, Hold, Reservation, VisitService
 from .windows import Window
 
@@ -137,11 +139,21 @@ def _insert(
             for key in present.values_list("technician_id", flat=True):
                 ours[key] = ours.get(key, 0) + 1
             refused = {key for key in crew if ours.get(key, 0) < len(parts)}
-            if refused:
+            if refused := refused or _too_far_now(crew, window, needs, grid):
                 raise _NotAll(refused)
     except _NotAll as problem:
         return problem.refused
     return set()
+
+
+def _too_far_now(crew: Sequence[int], window: Window, needs: Needs, grid: Grid) -> set[int]:
+    """Whom something that was booked since the grid was read leaves too little time for the way.
+
+    The constraint keeps two visits out of one window, but knows nothing of the way between two windows. So who has
+    inserted takes the technicians' own rows and looks again: of two at once, the later one sees the earlier.
+    """
+    list(User.objects.select_for_update(no_key=True).filter(pk__in=crew).order_by("pk").values_list("pk"))
+    return {key for key, came in grid.look_again(crew).items() if any(too_far(taken, window, needs) for taken in came)}
 
 
 class _NotAll(Exception):

@@ -6,11 +6,12 @@ moment. Each locks the case first. What the technician does on the day is in `vi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
@@ -68,6 +69,27 @@ def short(value: str, field: str, *, most: int = MOST_NOTE) -> str:
 # --- asking for a visit, and booking it ------------------------------------------------------------------------------
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _sent_once(service: Callable[P, R]) -> Callable[P, R]:
+    """Of two clicks at the same moment neither sees the other's `key` yet: the database lets one of them through, and
+    the other one tries again and finds what that one did."""
+
+    @wraps(service)
+    def call(*args: P.args, **fields: P.kwargs) -> R:
+        try:
+            return service(*args, **fields)
+        except IntegrityError:
+            if not fields.get("key"):
+                raise
+            return service(*args, **fields)
+
+    return call
+
+
+@_sent_once
 @transaction.atomic
 def book_appointment(
     *,

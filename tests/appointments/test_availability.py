@@ -10,7 +10,7 @@ import pytest
 from appointments import assignment, booking, services
 from appointments.availability import Grid, Needs, next_free, travel
 from appointments.booking import WindowTaken, hold_window
-from appointments.models import ArrivalWindow, CrewMember, Hold, Reservation, VisitService
+from appointments.models import Appointment, ArrivalWindow, CrewMember, Hold, Reservation, VisitService
 from appointments.windows import Window, windows_of
 from common.errors import InvalidInput
 from staff.models import Certificate, Leave, Shift, Skill
@@ -141,6 +141,30 @@ def test_the_way_between_two_areas_counts():
     assert rooms(grid, west) == [0, 0, 1, 1, 1]
     refusal = grid.refusal(next(iter(grid.technicians)), grid.window_at(TUESDAY_TEN), west)
     assert "from the visit before" in str(refusal)
+
+
+@pytest.mark.parametrize(("elsewhere", "goes"), [("west", "second"), ("east", "first")])
+def test_a_visit_booked_meanwhile_counts_for_the_way_too(elsewhere, goes, monkeypatch):
+    """Two neighboring windows share no row: found by a rush of bookings (tests/appointments/rush.py)."""
+    first = center.technician("first", areas=("east", "west"))
+    center.technician("second")
+    long = VisitService.objects.create(
+        code="long", type="repair", skill="broadband", minutes=85, name_zh="l", name_en="l"
+    )
+
+    def rank_and_be_overtaken(*arguments, real=assignment.rank, **options):
+        ranked = sorted(real(*arguments, **options), key=lambda one: one.technician.pk)
+        if not Appointment.objects.filter(region__code=elsewhere, crew__technician=first).exists():
+            monkeypatch.setattr(booking, "rank", real)
+            book(
+                builders.customer(phone="13987654321"), region=center.region(elsewhere), starts_at=TUESDAY_TEN, by=None
+            )
+        return ranked
+
+    monkeypatch.setattr(booking, "rank", rank_and_be_overtaken)
+    # Until 09:25 in the east; then at 10:00 in the east is in time, and in the west, an hour away, is not.
+    visit = book(services=[long], starts_at=TUESDAY_TEN - TWO_HOURS)
+    assert visit.owner.username == goes
 
 
 def test_a_free_slot_search_over_thirty_days_and_twenty_technicians(django_assert_max_num_queries):

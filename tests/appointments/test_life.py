@@ -420,6 +420,16 @@ def test_a_double_click_books_once(technician):
     assert Reservation.objects.count() == 1
 
 
+def test_of_two_clicks_at_the_same_moment_one_books(technician, monkeypatch):
+    """The second has looked for the key before the first had written it; only the database sees both."""
+    customer = builders.customer()
+    first = book(customer, key="form-1")
+    looks, real = iter([Note.objects.none()]), Note.objects.filter
+    monkeypatch.setattr(Note.objects, "filter", lambda **fields: next(looks, real(**fields)))
+    assert book(customer, key="form-1").pk == first.pk
+    assert Appointment.objects.count() == 1
+
+
 def test_a_long_note_is_refused_and_an_emoji_kept(technician):
     with pytest.raises(InvalidInput) as refusal:
         book(note="x" * 2001)
