@@ -115,7 +115,7 @@ class Grid:
             self.areas[area.technician_id].add(area.region_id)
             if area.base:
                 self.bases[area.technician_id] = area.region_id
-        self._stretch = start, end
+        self._stretch, self._own_hold = (start, end), own_hold
         # Of each technician in order of `starts_at`, so that only what lies near a window is looked at.
         self.taken: dict[int, list[Taken]] = defaultdict(list)
         self._longest = timedelta(0)
@@ -130,6 +130,8 @@ class Grid:
             until__gt=start,
             starts_at__lt=end,
         ).order_by("starts_at")
+        if self._own_hold:
+            rows = rows.exclude(hold__key=self._own_hold)
         columns = ("technician_id", "starts_at", "visit_at", "until", "region_id", "appointment_id", "hold_id")
         for key, starts_at, visit_at, until, region, appointment, hold in rows.values_list(*columns):
             self._add(key, Taken(starts_at, visit_at, until, region, appointment, hold))

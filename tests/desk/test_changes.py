@@ -185,6 +185,7 @@ def tell(person, ticket, template="promise_missed", **context):
             "promise": "resolve",
             "due": "2026-03-02T09:30:00+00:00",
             "tier": 2,
+            "score": 2,
             **context,
         },
         key=f"{template}-{person.pk}",
