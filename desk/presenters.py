@@ -798,6 +798,7 @@ class CustomerPane:
     profile_url: str
     protected: list[dict[str, Any]]
     history: list[Any]
+    visits: list[Any]
     may_reveal: bool
     languages: str
 
@@ -806,13 +807,9 @@ def customer_pane(ticket: Ticket, person: Any, listing: Listing) -> CustomerPane
     customer = ticket.customer
     if customer is None:
         return None
-    earlier = (
-        Case.objects.visible_to(person)
-        .filter(customer_id=customer.pk, kind=Ticket.KIND)
-        .exclude(pk=ticket.pk)
-        .order_by("-received_at")[:HISTORY_SHOWN]
-    )
+    from .presenters_visits import beside
 
+    earlier, visits = beside(ticket, person, most=HISTORY_SHOWN)
     return CustomerPane(
         customer=customer,
         profile_url=reverse("desk:customer", args=[customer.pk]),
@@ -833,6 +830,7 @@ def customer_pane(ticket: Ticket, person: Any, listing: Listing) -> CustomerPane
         history=[
             {"url": address("case", case, listing), "subject": case.subject, "at": case.received_at} for case in earlier
         ],
+        visits=visits,
         may_reveal=person.may("customers.reveal"),
         languages=_("%(language)s · prefers %(channel)s")
         % {"language": customer.get_language_display(), "channel": customer.get_preferred_channel_display()},
@@ -875,13 +873,6 @@ class Pane:
     @cached_property
     def customer(self) -> CustomerPane | None:
         return customer_pane(self.ticket, self.person, self.listing)
-
-    @cached_property
-    def visits(self) -> list[Any]:
-        """The visits that serve this ticket."""
-        from .presenters_visits import visit_lines
-
-        return visit_lines(self.person, for_ticket=self.ticket)
 
     @property
     def book_url(self) -> str:

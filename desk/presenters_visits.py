@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import Prefetch, Q, prefetch_related_objects
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -19,7 +19,7 @@ from appointments.models import Appointment, Compensation, CrewMember, VisitRati
 from appointments.states import OPEN, PROMISED, TO_BOOK, Exclusion, Side, State, Trigger
 from appointments.wording import window_text
 from cases.facts import sentence
-from cases.models import CaseEvent, Note
+from cases.models import Case, CaseEvent, Note
 from cases.states import Channel
 from common import clockface
 from common.transitions import refusals
@@ -42,6 +42,7 @@ from notifications.models import Message
 from sla.services import deadlines_of
 from staff.models import User
 from staff.permissions import roles_that_may
+from tickets.models import Ticket
 
 VISITS_SHOWN = 5
 ICONS = {
@@ -93,17 +94,33 @@ class VisitLine:
 def visit_lines(person: Any, **of: Any) -> list[VisitLine]:
     """The visits of a ticket or a customer, the newest first: one statement."""
     found = Appointment.objects.visible_to(person).filter(**of).select_related("owner").order_by("-received_at", "-pk")
-    return [
-        VisitLine(
-            number=visit.number,
-            url=reverse("desk:case", args=[visit.number]),
-            words=visit.get_type_label(),
-            time=time_words(visit),
-            face=face_of(visit),
-            technician=str(visit.owner) if visit.owner_id else "",
-        )
-        for visit in found[:VISITS_SHOWN]
-    ]
+    return [_visit_line(visit) for visit in found[:VISITS_SHOWN]]
+
+
+def _visit_line(visit: Appointment) -> VisitLine:
+    return VisitLine(
+        number=visit.number,
+        url=reverse("desk:case", args=[visit.number]),
+        words=visit.get_type_label(),
+        time=time_words(visit),
+        face=face_of(visit),
+        technician=str(visit.owner) if visit.owner_id else "",
+    )
+
+
+def beside(case: Case, person: Any, *, most: int) -> tuple[list[Case], list[VisitLine]]:
+    """What stands beside a case: the customer's last tickets, and the visits that serve it; one statement for both.
+
+    Whoever sees a ticket on the desk may see its visits.
+    """
+    tickets = Case.objects.visible_to(person).filter(customer_id=case.customer_id, kind=Ticket.KIND)
+    serving = Q(appointment__for_ticket=case.pk) if person.may("appointments.see") else Q(pk=None)
+    found = Case.objects.filter(Q(pk__in=tickets.values("pk")) | serving, customer_id=case.customer_id)
+    # Visits first: "appointment" stands before "ticket".
+    rows = found.exclude(pk=case.pk).select_related("appointment", "owner").order_by("kind", "-received_at", "-pk")
+    shown = list(rows[: most + VISITS_SHOWN])
+    visits = [_visit_line(row.appointment) for row in shown if row.kind == Appointment.KIND]
+    return [row for row in shown if row.kind == Ticket.KIND][:most], visits
 
 
 # --- the visit's page ------------------------------------------------------------------------------------------------
