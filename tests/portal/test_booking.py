@@ -23,7 +23,7 @@ from cases.models import Category, Note
 from common.management.commands.build_icons import NAMES, sprite
 from customers.models import Address, Customer, Region
 from notifications.models import Message
-from portal import times
+from portal import booking, times
 from portal.models import Session
 from tests import builders
 from tests.appointments import center
@@ -553,3 +553,12 @@ def test_unknown_areas_have_no_free_time_and_say_so(signed_in, technician, custo
     signed_in.post(at("where"), {"place": "new", "region": "moon", "street": "Crater 1"})
     assert "No time is free until" in words(signed_in.get(at("when")))
     assert Ticket.objects.count() == 0
+
+
+def test_two_sendings_of_one_form_are_one_visit(signed_in, technician, customer, home, time):
+    """The second one read the session before the first was through: the row decides, not what was read before."""
+    choose(signed_in, place=str(home.pk))
+    first, second = Session.objects.get(), Session.objects.get()
+    sent = [booking.send(session=session, note="Once", language="en", at=time.at) for session in (first, second)]
+    assert sent[0] == sent[1] == Appointment.objects.get()
+    assert Message.objects.filter(template="visit_booked").count() == 1

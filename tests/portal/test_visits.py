@@ -276,6 +276,16 @@ def test_an_expired_link_is_sent_again(visitor, visit, time):
     assert Message.objects.filter(case=visit, template="matter_link").count() == 2
 
 
+def test_a_link_sent_again_after_the_visit_lets_one_rate(visitor, visit, technician, time):
+    jump(time, THURSDAY + timedelta(hours=2))
+    finish(visit, technician, THURSDAY)
+    visitor.post(f"{link(visit, at=MONDAY - timedelta(days=40))}again/")
+    path = re.search(r"/m/[^/]+/", Message.objects.get(template="matter_link").context["link"])[0]
+    assert "Rate this visit" in words(visitor.get(path))
+    visitor.post(f"{path}rate/", {"score": "4"})
+    assert VisitRating.objects.get().score == 4
+
+
 # --- who may ---------------------------------------------------------------------------------------------------------
 
 
