@@ -1,6 +1,6 @@
 """Measures what a promise costs: sweeps, pages, intake and memory, each beside a bare anchor of the same run.
 
-Run by `bench/run`, which brings a throwaway PostgreSQL and Redis. Prints one table and writes it to bench/results.md.
+Run by `bench/run`, which brings a throwaway PostgreSQL and Redis. Prints one table and writes it to var/bench.md.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext, setup_test_environment  # noqa: E402
 
+from bench import booking, figures  # noqa: E402
+from bench.figures import note, p50, statements  # noqa: E402
 from cases.models import Case  # noqa: E402
 from common import clock  # noqa: E402
 from sla.models import CalendarVersion, Deadline, Rule, Timer  # noqa: E402
@@ -38,29 +40,6 @@ from staff.models import User  # noqa: E402
 from tests import builders  # noqa: E402
 from tests.proof import many  # noqa: E402
 from tickets import services  # noqa: E402
-
-results: list[tuple[str, str, str, str]] = []
-
-
-def note(what: str, figure: str, limit: str = "", holds: bool | None = None) -> None:
-    results.append((what, figure, limit, "" if holds is None else ("yes" if holds else "NO")))
-    print(f"{what:<66} {figure:>26}  {limit:<14} {results[-1][3]}", flush=True)
-
-
-def p50(function: Callable[[], Any], times: int) -> float:
-    """The median of `times` runs, in milliseconds."""
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        function()
-        taken.append((time.perf_counter() - start) * 1000)
-    return statistics.median(taken)
-
-
-def statements(function: Callable[[], Any]) -> int:
-    with CaptureQueriesContext(connection) as captured:
-        function()
-    return sum(1 for query in captured if query["sql"].split()[0] not in {"BEGIN", "COMMIT", "SAVEPOINT", "RELEASE"})
 
 
 def fill(total: int, agent: User) -> None:
@@ -319,6 +298,8 @@ PARTS: dict[str, Callable[[User, Client, list[int]], None]] = {
     "due": lambda agent, client, sizes: measure_due(agent),
     "ticket": lambda agent, client, sizes: measure_ticket_page(agent, client),
     "memory": lambda agent, client, sizes: measure_memory(agent),
+    "search": lambda agent, client, sizes: booking.measure_search(),
+    "booking": lambda agent, client, sizes: booking.measure_booking(),
     "scale": lambda agent, client, sizes: measure_sweeps(sizes, agent, client),
 }
 
@@ -327,7 +308,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="10000,100000,1000000", help="open cases, for sweeps and queue pages")
     parser.add_argument("--only", default=",".join(PARTS), help="parts to measure, of " + ",".join(PARTS))
+    parser.add_argument("--bookings", type=Path, help="a log with booked_at, appointment_date, area, person (.csv.gz)")
+    parser.add_argument("--most", type=int, default=1000, help="how many of that day's bookings, evenly drawn")
     arguments = parser.parse_args()
+    if arguments.bookings and not arguments.bookings.is_file():
+        parser.error(f"--bookings: there is no file {arguments.bookings}")
+    booking.LOG, booking.MOST = arguments.bookings, arguments.most
     if settings.EMBEDDED:
         print("bench: measure on PostgreSQL: bench/run", file=sys.stderr)
         return 2
@@ -343,11 +329,7 @@ def main() -> int:
     sizes = [int(size) for size in arguments.sizes.split(",")]
     for part in arguments.only.split(","):
         PARTS[part](agent, client, sizes)
-    lines = ["| figure | measured | limit | holds |", "|---|---|---|---|"]
-    lines += [f"| {what.strip()} | {figure} | {limit} | {holds} |" for what, figure, limit, holds in results]
-    (ROOT / "var").mkdir(exist_ok=True)
-    (ROOT / "var" / "bench.md").write_text("\n".join(lines) + "\n")
-    return 1 if any(row[3] == "NO" for row in results) else 0
+    return 0 if figures.write(ROOT / "var" / "bench.md") else 1
 
 
 if __name__ == "__main__":
