@@ -85,6 +85,7 @@ def window_freed(timer: Any, now: datetime) -> None:
         offer_window(starts_at, at=now)
 
 
+@transaction.atomic
 def offer_window(starts_at: datetime, *, at: datetime) -> WaitlistOffer | None:
     """Offer a window to the first in line for whom it is possible; None where nobody wants it or it is taken again."""
     grid = booking.grid_around(starts_at, at=at)
