@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from cases.querysets import locks_rows
 from common import clock
 from common.bulk import insert_rows, update_rows
 from common.errors import DomainError, InvalidInput
@@ -264,6 +265,7 @@ def hold_window(
     grid = grid_around(starts_at, at=now)
     window = checked_window(starts_at, at=now, grid=grid)
     needs = Needs.of(services, region)
+    sweep_holds(at=now - HOLD_FOR)
     held = Hold.objects.filter(key=key).first() if key else None
     if held is not None:
         if held.window == window and held.expires_at > now:
@@ -318,9 +320,14 @@ def use_hold(key: str, appointment: Appointment, window: Window, needs: Needs, *
     return crew if won else None
 
 
-def sweep_holds(*, at: datetime) -> int:
-    """Delete holds that ran out; return how many. Nothing depends on it: an expired hold holds nothing."""
-    return Hold.objects.filter(expires_at__lte=at).delete()[0]
+def sweep_holds(*, at: datetime, most: int = 50) -> int:
+    """Delete some of the holds that ran out; return how many rows went with them.
+
+    Nothing depends on it: an expired hold holds nothing. Before anything is inserted, and past what others are at.
+    """
+    old = Hold.objects.filter(expires_at__lte=at).select_for_update(skip_locked=locks_rows())
+    keys = list(old.values_list("pk", flat=True)[:most])
+    return Hold.objects.filter(pk__in=keys).delete()[0] if keys else 0
 
 
 def needs_of(appointment: Appointment, services: Iterable[Any] | None = None) -> Needs:
