@@ -322,20 +322,36 @@ def _check_moment(step: dict[str, Any], *, given: bool) -> Fraction:
     return Fraction(1)
 
 
-def _span(rule: RuleForm, calendars: dict[str, Calendar], start: datetime) -> timedelta:
-    return min(Limit.parse(text).due(calendars[rule.calendar], start) for text in rule.limits) - start
-
-
 # A year of starts, 73 hours apart, so that every hour, every weekday and every holiday season is asked.
 _PROBES = [datetime.fromisoformat("2026-01-01T00:00+00:00") + step * timedelta(hours=73) for step in range(120)]
 
 
-def _slower(rule: RuleForm, other: RuleForm, calendars: dict[str, Calendar]) -> bool:
-    """Whether there is a start from which `rule` leaves more time than `other`."""
-    return any(_span(rule, calendars, start) > _span(other, calendars, start) for start in _PROBES)
+class _Spans:
+    """How long limits leave from each of the probes; every limit is read once, however many rules are compared."""
+
+    def __init__(self, calendars: dict[str, Calendar]) -> None:
+        self.calendars = calendars
+        self.known: dict[tuple[str, ...], list[timedelta]] = {}
+
+    def of(self, calendar: str, *limits: str) -> list[timedelta]:
+        if (calendar, *limits) not in self.known:
+            parsed = [Limit.parse(text) for text in limits]
+            days = self.calendars[calendar]
+            self.known[calendar, *limits] = [
+                min(limit.due(days, probe) for limit in parsed) - probe for probe in _PROBES
+            ]
+        return self.known[calendar, *limits]
+
+    def of_rule(self, rule: RuleForm) -> list[timedelta]:
+        return self.of(rule.calendar, *rule.limits)
+
+    def slower(self, rule: RuleForm, other: RuleForm) -> bool:
+        """Whether there is a start from which `rule` leaves more time than `other`."""
+        return any(one > two for one, two in zip(self.of_rule(rule), self.of_rule(other), strict=True))
 
 
 def _check_together(rules: list[RuleForm], calendars: dict[str, Calendar]) -> None:
+    spans = _Spans(calendars)
     for position, rule in enumerate(rules):
         for other in rules[:position]:
             if (
@@ -346,14 +362,14 @@ def _check_together(rules: list[RuleForm], calendars: dict[str, Calendar]) -> No
                 raise PolicyError(f"{rule.promise}: two rules for the same cases ({rule.selectors or 'all'})")
     for rule in rules:
         if rule.limits:
-            _check_rungs_after(rule, calendars)
+            _check_rungs_after(rule, spans)
         for other in rules:
             if other is not rule and other.promise == rule.promise and other.limits:
-                _check_pair(rule, other, calendars)
+                _check_pair(rule, other, spans)
 
 
-def _check_pair(rule: RuleForm, other: RuleForm, calendars: dict[str, Calendar]) -> None:
-    if rule.limits and _is_urgent_of(rule, other) and _slower(rule, other, calendars):
+def _check_pair(rule: RuleForm, other: RuleForm, spans: _Spans) -> None:
+    if rule.limits and _is_urgent_of(rule, other) and spans.slower(rule, other):
         raise PolicyError(f"{rule.promise}: urgent ({rule.limits[0]}) is slower than ordinary ({other.limits[0]})")
     wins = specificity(rule.selectors) > specificity(other.selectors) and _overlap(rule.selectors, other.selectors)
     if not (wins and other.statutory and not rule.statutory):
@@ -363,15 +379,15 @@ def _check_pair(rule: RuleForm, other: RuleForm, calendars: dict[str, Calendar])
         raise PolicyError(f"{rule.promise}: {rule.selectors} would be without {law}")
     if rule.pauses:
         raise PolicyError(f"{rule.promise}: {rule.limits[0]} pauses, and {law} never does")
-    if _slower(rule, other, calendars):
+    if spans.slower(rule, other):
         raise PolicyError(f"{rule.promise}: {rule.limits[0]} is looser than {law}")
 
 
-def _check_rungs_after(rule: RuleForm, calendars: dict[str, Calendar]) -> None:
+def _check_rungs_after(rule: RuleForm, spans: _Spans) -> None:
     for step in rule.steps:
         if step["kind"] == StepKind.AFTER and not step["at"].startswith("due"):
-            limit = Limit.parse(step["at"])
-            if any(limit.due(calendars[rule.calendar], p) - p < _span(rule, calendars, p) for p in _PROBES):
+            rung = spans.of(rule.calendar, step["at"])
+            if any(at < target for at, target in zip(rung, spans.of_rule(rule), strict=True)):
                 raise PolicyError(f"{rule.promise}: rung {step['at']} comes before the target {rule.limits[0]}")
 
 
