@@ -27,9 +27,10 @@ from .forms import FORMS
 from .models import Appointment, VisitAction, VisitRecord
 from .permissions import allow_visit
 from .services import locked
+from .states import ActionKind as Kind
+from .states import ActionOutcome as Outcome
 from .windows import site_zone
 
-Kind, Outcome = VisitAction.Kind, VisitAction.Outcome
 KEY = re.compile(r"[A-Za-z0-9-]{8,64}")
 # Nobody sets off earlier than the longest drive we can announce.
 SOONEST_DEPARTURE = timedelta(hours=4)

@@ -20,7 +20,7 @@ from staff.models import User
 from . import booking, services
 from .assignment import Part, job_points
 from .availability import Grid, Needs
-from .models import HOLD_FOR, Appointment, Hold, Reservation
+from .models import Appointment, Hold, Reservation
 from .permissions import allow
 from .states import PROMISED, TO_BOOK, Side
 from .windows import Window, day_begins
@@ -173,7 +173,7 @@ def make_room(
         customer=urgent.customer,
         starts_at=window.starts_at,
         ends_at=window.ends_at,
-        expires_at=at + HOLD_FOR,
+        expires_at=at + booking.HOLD_FOR,
     )
     seats = [booking.Seat(key, window, needs, hold=hold) for key in crew]
     booking.reseat(seats, Reservation.objects.filter(appointment=displaced, technician__in=crew), grid=grid)

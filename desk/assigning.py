@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from appointments import booking, compensation, messages, services
 from appointments.assignment import Candidate, job_points, rank
 from appointments.availability import Grid
-from appointments.models import HORIZON, Appointment, CompensationRule
+from appointments.models import Appointment, CompensationRule
 from appointments.states import PROMISED, TO_BOOK, Side, State
 from appointments.windows import Window
 from appointments.wording import day_text, hours_text
@@ -88,7 +88,7 @@ class Assignment:
             return Window(starts_at, starts_at).day
         with suppress(ValueError):
             asked = date.fromisoformat(self.asked.get("on", ""))
-            return max(self.today, min(asked, self.today + HORIZON - timedelta(days=1)))
+            return max(self.today, min(asked, self.today + booking.HORIZON - timedelta(days=1)))
         if self.promised and self.appointment.window:
             return self.appointment.window.day
         return max(self.look.day, self.today)

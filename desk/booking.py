@@ -13,7 +13,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from appointments.availability import Grid, Needs, next_free
-from appointments.models import HORIZON, Appointment, Hold, VisitService
+from appointments.booking import HORIZON
+from appointments.models import Appointment, Hold, VisitService
 from appointments.services import MOST_NOTE, book_appointment, note_visit
 from appointments.windows import Window
 from appointments.wording import day_text, hours_text
