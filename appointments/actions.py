@@ -22,11 +22,11 @@ from cases.numbers import key_of
 from common.errors import DomainError, InvalidInput
 from staff.models import User
 
-from . import services, visits
+from . import conversation, visits
+from .checks import locked
 from .forms import FORMS
 from .models import Appointment, VisitAction, VisitRecord
 from .permissions import allow_visit
-from .services import locked
 from .states import ActionKind as Kind
 from .states import ActionOutcome as Outcome
 from .windows import site_zone
@@ -198,7 +198,7 @@ def _set_off(appointment: Appointment, given: dict[str, Any], by: User, at: date
 def _call(appointment: Appointment, given: dict[str, Any], by: User, at: datetime, heard_at: datetime) -> None:
     reached = given["reached"] == "yes"
     note = given["note"].strip() or (_("Called about the visit.") if reached else _("Called, no answer."))
-    services.record_call(appointment_id=appointment.pk, by=by, note=note, reached=reached, at=at)
+    conversation.record_call(appointment_id=appointment.pk, by=by, note=note, reached=reached, at=at)
 
 
 def _arrive(appointment: Appointment, given: dict[str, Any], by: User, at: datetime, heard_at: datetime) -> None:

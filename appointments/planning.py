@@ -21,10 +21,11 @@ from staff.models import User
 from . import booking
 from .assignment import Part, job_points, rank
 from .availability import Grid, Needs
+from .crews import reassign_crew
 from .models import Appointment
 from .permissions import allow
 from .planner import Job, Reason, plan
-from .services import arrange_appointment, move_appointment, reassign_crew
+from .services import arrange_appointment, move_appointment
 from .states import PROMISED, Side, State
 from .windows import Window
 

@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from appointments import booking, compensation, messages, services
+from appointments import booking, compensation, crews, messages, services
 from appointments.assignment import Candidate, job_points, rank
 from appointments.availability import Grid
 from appointments.models import Appointment, CompensationRule
@@ -230,7 +230,7 @@ def send(assignment: Assignment, given: dict[str, Any], *, by: Any, at: datetime
     appointment, crew = assignment.appointment, given["technician"]
     assert assignment.window is not None
     if assignment.stays:
-        return services.reassign_crew(
+        return crews.reassign_crew(
             appointment_id=appointment.pk,
             technicians=crew,
             reason=given["reason"],
