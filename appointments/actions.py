@@ -22,14 +22,15 @@ from cases.numbers import key_of
 from common.errors import DomainError, InvalidInput
 from staff.models import User
 
-from . import services, visits
+from . import conversation, visits
+from .checks import locked
 from .forms import FORMS
 from .models import Appointment, VisitAction, VisitRecord
 from .permissions import allow_visit
-from .services import locked
+from .states import ActionKind as Kind
+from .states import ActionOutcome as Outcome
 from .windows import site_zone
 
-Kind, Outcome = VisitAction.Kind, VisitAction.Outcome
 KEY = re.compile(r"[A-Za-z0-9-]{8,64}")
 # Nobody sets off earlier than the longest drive we can announce.
 SOONEST_DEPARTURE = timedelta(hours=4)
@@ -197,7 +198,7 @@ def _set_off(appointment: Appointment, given: dict[str, Any], by: User, at: date
 def _call(appointment: Appointment, given: dict[str, Any], by: User, at: datetime, heard_at: datetime) -> None:
     reached = given["reached"] == "yes"
     note = given["note"].strip() or (_("Called about the visit.") if reached else _("Called, no answer."))
-    services.record_call(appointment_id=appointment.pk, by=by, note=note, reached=reached, at=at)
+    conversation.record_call(appointment_id=appointment.pk, by=by, note=note, reached=reached, at=at)
 
 
 def _arrive(appointment: Appointment, given: dict[str, Any], by: User, at: datetime, heard_at: datetime) -> None:

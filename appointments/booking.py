@@ -30,9 +30,12 @@ from staff.models import User
 
 from .assignment import rank
 from .availability import Grid, Needs, too_far
-from .models import HOLD_FOR, HORIZON, Appointment, Hold, Reservation, VisitService
+from .models import Appointment, Hold, Reservation, VisitService
 from .windows import Window
 
+# How far ahead a customer may book.
+HORIZON = timedelta(days=120)
+HOLD_FOR = timedelta(minutes=10)
 _AROUND = timedelta(days=14)
 FREED_TIMER = "appointments.freed"
 

@@ -17,10 +17,10 @@ from common import clock
 from common.errors import DomainError, InvalidInput
 from staff.models import User
 
-from . import booking, services
+from . import booking, checks, services
 from .assignment import Part, job_points
 from .availability import Grid, Needs
-from .models import HOLD_FOR, Appointment, Hold, Reservation
+from .models import Appointment, Hold, Reservation
 from .permissions import allow
 from .states import PROMISED, TO_BOOK, Side
 from .windows import Window, day_begins
@@ -137,7 +137,7 @@ def insert_emergency(
     """
     now = at or clock.now()
     allow(by, "dispatch.change")
-    reason = services.text(reason, "reason", _("Say why the other visit has to wait."))
+    reason = checks.text(reason, "reason", _("Say why the other visit has to wait."))
     hold = make_room(appointment_id=appointment_id, displaced_id=displaced_id, to=to, reason=reason, by=by, at=now)
     return services.move_appointment(
         appointment_id=appointment_id,
@@ -155,7 +155,7 @@ def make_room(
     *, appointment_id: int, displaced_id: int, to: datetime, reason: str, by: User | None, at: datetime
 ) -> Hold:
     """The first half: the less urgent visit gets another time, and what it leaves is kept for the emergency."""
-    displaced = services.locked(displaced_id)
+    displaced = checks.locked(displaced_id)
     urgent = Appointment.objects.get(pk=appointment_id)
     if urgent.state not in TO_BOOK:
         raise DomainError(_("This visit has a time already."))
@@ -173,7 +173,7 @@ def make_room(
         customer=urgent.customer,
         starts_at=window.starts_at,
         ends_at=window.ends_at,
-        expires_at=at + HOLD_FOR,
+        expires_at=at + booking.HOLD_FOR,
     )
     seats = [booking.Seat(key, window, needs, hold=hold) for key in crew]
     booking.reseat(seats, Reservation.objects.filter(appointment=displaced, technician__in=crew), grid=grid)

@@ -7,10 +7,10 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from .models import VisitAction, VisitRecord
+from .models import VisitRecord
+from .states import ActionKind as Kind
 from .states import FailReason, Type
 
-Kind = VisitAction.Kind
 NOT_OFFERED = {"invalid_choice": _("Choose one of the values offered.")}
 MINUTES = (10, 20, 30, 45, 60, 90)
 MOST_TEXT = 2000

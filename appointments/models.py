@@ -6,25 +6,25 @@ technician and window, whoever asks, on every database (architecture.md §6).
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import get_language, pgettext_lazy
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django_fsm import transition
 
 from cases.models import Case
-from cases.querysets import CaseQuerySet
 from common.errors import InvalidInput
 from common.transitions import guard
 from customers.models import Address, Customer, Region
 from tickets.models import Ticket
 
-from .states import PROMISED, TO_BOOK, Exclusion, FailReason, Outcome, State, Trigger, Type
+from .querysets import AppointmentQuerySet
+from .states import PROMISED, TO_BOOK, ActionKind, ActionOutcome, Exclusion, FailReason, Outcome, State, Trigger, Type
 from .windows import Window
 
 
@@ -107,37 +107,6 @@ def has_fail_reason(appointment: Appointment) -> bool:
 @guard(_("Say what was done."))
 def has_work_report(appointment: Appointment) -> bool:
     return bool(appointment.report.strip())
-
-
-class AppointmentQuerySet(CaseQuerySet):
-    def visible_to(self, person: Any) -> Any:
-        """A technician sees the visits of the own crew; the desk sees all, because any agent takes the call.
-
-        A customer sees the own visits; what of them, the pages for customers decide.
-        """
-        if isinstance(person, Customer):
-            return self.filter(customer=person)
-        if person.may("appointments.see"):
-            return self
-        if person.may("visits.work"):
-            return self.filter(crew__technician=person)
-        return self.none()
-
-    def with_people(self) -> Any:
-        """Everything a row or a page shows, in one query."""
-        return self.select_related("customer", "region", "owner", "team", "address__region", "for_ticket")
-
-    def to_book(self) -> Any:
-        """What needs a time or a technician, the most urgent promise first."""
-        return self.filter(Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None)).order_by(
-            "starts_at", "received_at"
-        )
-
-    def waiting(self) -> Any:
-        """What a dispatcher must do something about: a time, a technician or a call is missing."""
-        return self.open().filter(
-            Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None) | Q(call_since__isnull=False)
-        )
 
 
 class Appointment(Case):
@@ -446,28 +415,13 @@ class VisitAction(models.Model):
     `at` is when it happened by the phone, `received_at` when we heard of it.
     """
 
-    class Kind(models.TextChoices):
-        CHECK = "check", _("Checklist")
-        SET_OFF = "set_off", pgettext_lazy("step of a visit", "On the way")
-        CALL = "call", _("Call")
-        ARRIVE = "arrive", _("Arrived")
-        RECORD = "record", _("Record")
-        FINISH = "finish", _("Done")
-        FAIL = "fail", _("Not solved")
-        ABSENT = "absent", _("Nobody there")
-        PHOTO = "photo", _("Photo")
-
-    class Outcome(models.TextChoices):
-        DONE = "done", _("Taken")
-        REFUSED = "refused", _("Not taken")
-
     key = models.CharField(max_length=64)
     technician = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
     appointment = models.ForeignKey(Appointment, on_delete=models.PROTECT, related_name="actions")
-    action = models.CharField(max_length=12, choices=Kind)
+    action = models.CharField(max_length=12, choices=ActionKind)
     at = models.DateTimeField()
     received_at = models.DateTimeField()
-    outcome = models.CharField(max_length=8, choices=Outcome)
+    outcome = models.CharField(max_length=8, choices=ActionOutcome)
     reasons = models.JSONField(default=list)
     field = models.CharField(max_length=40, blank=True)
     # What was written, where it was refused; what was taken lives on in its effect.
@@ -537,8 +491,3 @@ class WaitlistOffer(models.Model):
             models.UniqueConstraint(fields=["entry", "starts_at"], name="waitlist_asked_once"),
         ]
         ordering = ["pk"]
-
-
-# How far ahead a customer may book.
-HORIZON = timedelta(days=120)
-HOLD_FOR = timedelta(minutes=10)

@@ -21,10 +21,11 @@ from staff.models import User
 from . import booking
 from .assignment import Part, job_points, rank
 from .availability import Grid, Needs
-from .models import HORIZON, Appointment
+from .crews import reassign_crew
+from .models import Appointment
 from .permissions import allow
 from .planner import Job, Reason, plan
-from .services import arrange_appointment, move_appointment, reassign_crew
+from .services import arrange_appointment, move_appointment
 from .states import PROMISED, Side, State
 from .windows import Window
 
@@ -110,9 +111,9 @@ def plan_requested(day: date, at: datetime) -> DayPlan:
     today = Window(at, at).day
     if day < today:
         raise InvalidInput(_("This day is over."), field="day")
-    if day > today + HORIZON:
+    if day > today + booking.HORIZON:
         raise InvalidInput(
-            _("Please choose a day within the next %(days)s days.") % {"days": HORIZON.days}, field="day"
+            _("Please choose a day within the next %(days)s days.") % {"days": booking.HORIZON.days}, field="day"
         )
     waiting = Appointment.objects.to_book().with_people().select_related("waitlist").prefetch_related("services")
     visits = {visit.pk: visit for visit in waiting if visit.state not in PROMISED or visit.window.day == day}

@@ -1,7 +1,8 @@
-"""One function per use case on an appointment, from the request to the end of the matter.
+"""The time of a visit: asked for, booked, moved, cancelled, or let go. One function per use case.
 
 `by` is who did it: a member of staff, the customer (own appointments only), or None for the system; `at` is the true
-moment. Each locks the case first. What the technician does on the day is in `visits`.
+moment. Each locks the case first. Who goes is decided in `crews`, what is said about a visit is in `conversation`, and
+what the technician does on the day in `visits`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cases import services as cases
 from cases.models import Note
 from cases.states import SPOKEN_CHANNELS, Channel
 from common import clock
-from common.errors import DomainError, InvalidInput, StaleVersion
+from common.errors import DomainError, InvalidInput
 from common.transitions import run
 from customers.models import Address, Customer, Region
 from sla.services import break_promise
@@ -26,44 +27,16 @@ from staff.models import User
 from tickets.models import Ticket
 
 from . import booking, compensation, events, messages, promises
-from .availability import Grid, Needs
-from .models import Appointment, CrewMember, Reservation, VisitRating, VisitService
+from .availability import Needs
+from .checks import locked, short, text
+from .crews import crew_of, set_crew
+from .models import Appointment, VisitService
 from .permissions import allow, allow_own
-from .states import PROMISED, ClosedBecause, RatingReason, Side, State
-from .windows import Window
+from .states import PROMISED, ClosedBecause, Side, State
 
 # How often a customer may move one visit without calling us.
 MOST_MOVES = 3
-MOST_NOTE = 2000
-# Up to this score we ask what went wrong, and somebody of ours reads the answer.
-LOW_SCORE = 3
 LATE_CHANGE = timedelta(hours=24)
-
-
-def locked(appointment_id: int, *, version: int | None = None) -> Appointment:
-    """The appointment with its case's lock held; StaleVersion where it changed since the form was opened."""
-    appointment: Appointment = Appointment.objects.locked(appointment_id)
-    if version is not None and version != appointment.version:
-        raise StaleVersion(
-            _("Somebody changed this appointment since you opened it. Look at the change, then try again."),
-            version=appointment.version,
-        )
-    return appointment
-
-
-def text(value: str, field: str, message: Any, *, most: int = MOST_NOTE) -> str:
-    """The text without blanks around it. Raises InvalidInput where it is empty or too long."""
-    value = value.strip()
-    if not value:
-        raise InvalidInput(message, field=field)
-    return short(value, field, most=most)
-
-
-def short(value: str, field: str, *, most: int = MOST_NOTE) -> str:
-    value = value.strip()
-    if len(value) > most:
-        raise InvalidInput(_("At most %(most)s characters, please.") % {"most": most}, field=field)
-    return value
 
 
 # --- asking for a visit, and booking it ------------------------------------------------------------------------------
@@ -205,7 +178,7 @@ def _book(
     crew = _reserve(appointment, starts_at, needs, hold=hold, prefer=prefer, at=at)
     run(appointment.book)
     facts, transitions = [events.booked(appointment, crew)], ["booked"]
-    _set_crew(appointment, crew, at=at)
+    set_crew(appointment, crew, at=at)
     promises.void(appointment)
     facts += messages.tell(appointment, "visit_booked", at=at)
     spoken = isinstance(by, User) and appointment.channel in SPOKEN_CHANNELS
@@ -236,21 +209,6 @@ def _reserve(
 
 def _end_of(appointment: Appointment) -> str:
     return appointment.ends_at.isoformat() if appointment.ends_at else ""
-
-
-def _set_crew(appointment: Appointment, crew: Sequence[int], *, at: datetime) -> None:
-    """Write who goes and tell them; the first of the crew is the one who talks to the customer (APT-11, APT-18)."""
-    before = list(appointment.crew.values_list("technician_id", flat=True))
-    CrewMember.objects.filter(appointment=appointment).delete()
-    CrewMember.objects.bulk_create(
-        CrewMember(appointment=appointment, technician_id=key, contact=position == 0)
-        for position, key in enumerate(crew)
-    )
-    contact = User.objects.filter(pk=crew[0]).first() if crew else None
-    appointment.owner = contact
-    appointment.team = contact.team if contact and contact.team_id else appointment.team
-    messages.tell_technicians(appointment, crew, "visit_new_notice", at=at)
-    messages.tell_technicians(appointment, [key for key in before if key not in crew], "visit_off_notice", at=at)
 
 
 # --- changing it -----------------------------------------------------------------------------------------------------
@@ -298,7 +256,7 @@ def move_appointment(
         appointment.moved_by_customer += 1
     elif side == Side.US:
         appointment.moved_by_us += 1
-    _set_crew(appointment, crew, at=now)
+    set_crew(appointment, crew, at=now)
     promises.void(appointment)
     facts += messages.tell(appointment, template, at=now)
     facts.append(events.moved(appointment, crew, before=before, side=side, reason=reason))
@@ -319,10 +277,7 @@ def moving_message(appointment: Appointment, side: str) -> str:
 
 def breaks_promise(appointment: Appointment, *, side: str, at: datetime) -> bool:
     """Whether taking the present time away now counts as a visit we missed (requirements.md §30, point 22)."""
-    starts_at = appointment.starts_at
-    if side != Side.US or starts_at is None or appointment.state not in PROMISED:
-        return False
-    return at >= starts_at - LATE_CHANGE
+    return appointment.state in PROMISED and _is_late_change(appointment, side, at)
 
 
 def move_refusals(appointment: Appointment, *, at: datetime, by: Any = None) -> list[Any]:
@@ -380,8 +335,7 @@ def cancel_appointment(
         facts += _break_if_late(appointment, side, "we_cancelled", at=now, by=by)
     _end(appointment, because=ClosedBecause.CANCELLED, at=now)
     facts += messages.tell(appointment, "visit_cancelled", at=now)
-    off = list(appointment.crew.values_list("technician_id", flat=True))
-    messages.tell_technicians(appointment, off, "visit_off_notice", at=now)
+    messages.tell_technicians(appointment, crew_of(appointment), "visit_off_notice", at=now)
     facts.append(events.cancelled(side=side, reason=reason))
     cases.record(appointment, *facts, transition="cancelled", at=now, by=by)
     promises.tell_ticket(appointment, "cancelled", at=now)
@@ -408,7 +362,7 @@ def release_appointment(
     run(appointment.release)
     appointment.moved_by_us += 1
     promises.void(appointment)
-    _set_crew(appointment, [], at=now)
+    set_crew(appointment, [], at=now)
     facts += messages.tell(appointment, "visit_released", at=now)
     facts.append(events.released(before=before, reason=reason))
     cases.record(appointment, *facts, transition=("released", "rebooked"), at=now, by=by)
@@ -438,252 +392,12 @@ def _before(appointment: Appointment) -> list[str | None]:
 
 def _break_if_late(appointment: Appointment, side: str, why: str, *, at: datetime, by: Any) -> list[Any]:
     """What we change inside 24 hours is a promise we broke: the verdict is missed, and compensation falls due."""
-    starts_at = appointment.starts_at
-    if side != Side.US or starts_at is None or at < starts_at - LATE_CHANGE:
+    if not _is_late_change(appointment, side, at):
         return []
     break_promise(appointment, promises.WINDOW, why=why, at=at, by=by)
     return compensation.falls_due(appointment, "late_change", at=at)
 
 
-# --- who goes --------------------------------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def reassign_crew(
-    *,
-    appointment_id: int,
-    technicians: Sequence[int],
-    by: User | None,
-    reason: str = "",
-    version: int | None = None,
-    at: datetime | None = None,
-) -> Appointment:
-    """Send other technicians in the same window; the first of them talks to the customer.
-
-    The customer's time stays, so the promises do. Raises WindowTaken where one of them is not free (any more).
-    """
-    now = at or clock.now()
-    appointment = locked(appointment_id, version=version)
-    allow(by, "dispatch.change")
-    if appointment.state not in PROMISED or appointment.window is None:
-        raise DomainError(_("Technicians can be changed until they set off."))
-    wanted = list(dict.fromkeys(technicians))
-    if len(wanted) != appointment.crew_size:
-        raise InvalidInput(
-            _("This visit needs %(count)s technicians.") % {"count": appointment.crew_size}, field="technicians"
-        )
-    before = list(appointment.crew.values_list("technician_id", flat=True))
-    needs = booking.needs_of(appointment)
-    grid = Grid(appointment.window.day, appointment.window.day, at=now)
-    window = grid.window_at(appointment.window.starts_at) or appointment.window
-    for key in wanted:
-        if key not in grid.technicians:
-            raise InvalidInput(_("This person is not a technician."), field="technicians")
-        if refusal := grid.refusal(key, window, needs, but=appointment.pk):
-            raise InvalidInput(
-                _("%(person)s: %(reason)s") % {"person": grid.technicians[key], "reason": refusal}, field="technicians"
-            )
-    crew = booking.take(window, needs, grid=grid, at=now, appointment=appointment, prefer=wanted, only=wanted)
-    crew = [key for key in wanted if key in crew]
-    _set_crew(appointment, crew, at=now)
-    cases.record(
-        appointment, events.crew_changed(crew, before=before, reason=reason), transition="reassigned", at=now, by=by
-    )
-    booking.give_back(appointment, at=now, but=crew, window=window)
-    return appointment
-
-
-@transaction.atomic
-def swap_crews(
-    *, first_id: int, second_id: int, by: User | None, reason: str = "", at: datetime | None = None
-) -> tuple[Appointment, Appointment]:
-    """Let two visits change technicians; both windows stay, so the customers need not be told.
-
-    Besides the sweep's batches this is the only place where two cases are locked: neither visit can be without its
-    technician for an instant, or somebody else takes them. They are locked in one statement in the order of their
-    keys, as the batches do, so that two swaps which cross wait for each other and never in a circle.
-
-    Who is on both crews stays on both. Raises InvalidInput where it is no swap or one of them cannot come there (with
-    the reason), DomainError where one has set off, WindowTaken where somebody took time that is needed besides.
-    """
-    now = at or clock.now()
-    allow(by, "dispatch.change")
-    reason = short(reason, "reason")
-    found = {one.pk: one for one in Appointment.objects.locked_together([first_id, second_id])}
-    if len(found) != 2:
-        raise InvalidInput(_("Choose two different visits."), field="other")
-    first, second = found[first_id], found[second_id]
-    windows = {one.pk: _swappable(one) for one in (first, second)}
-    days = sorted(window.day for window in windows.values())
-    grid = Grid(days[0], days[-1], at=now)
-    crews = {one.pk: [member.technician_id for member in one.crew.all()] for one in (first, second)}
-    after = crews_after_swap(grid, first, second)
-    seats = [
-        booking.Seat(key, windows[one.pk], booking.needs_of(one), one)
-        for one in (first, second)
-        for key in after[one.pk]
-    ]
-    booking.reseat(seats, Reservation.objects.filter(appointment__in=[first, second]), grid=grid)
-    for one in (first, second):
-        _set_crew(one, after[one.pk], at=now)
-        fact = events.crew_changed(after[one.pk], before=crews[one.pk], reason=reason)
-        cases.record(one, fact, transition="reassigned", at=now, by=by)
-    for one in (first, second):
-        booking.give_back(one, at=now, but=after[one.pk], window=windows[one.pk])
-    return first, second
-
-
-def crews_after_swap(grid: Grid, first: Appointment, second: Appointment) -> dict[int, list[int]]:
-    """Who would go to each of two visits after a swap, by visit. Raises InvalidInput with the reason why it cannot be,
-    DomainError where one has set off."""
-    windows = {one.pk: _swappable(one) for one in (first, second)}
-    crews = {one.pk: [member.technician_id for member in one.crew.all()] for one in (first, second)}
-    after: dict[int, list[int]] = {}
-    for one, other in ((first, second), (second, first)):
-        leaving = [key for key in crews[one.pk] if key not in crews[other.pk]]
-        coming = [key for key in crews[other.pk] if key not in crews[one.pk]]
-        if len(leaving) != len(coming):
-            raise InvalidInput(_("The two visits need crews of different sizes."), field="other")
-        if not coming:
-            raise InvalidInput(_("The same technicians go to both visits."), field="other")
-        needs = booking.needs_of(one)
-        for key in coming:
-            if refusal := grid.refusal(key, windows[one.pk], needs, but=other.pk):
-                raise InvalidInput(_in_words(grid, key, one, refusal), field="other")
-        # Each newcomer takes the place of one who leaves: the one who speaks with the customer first.
-        instead = dict(zip(leaving, coming, strict=True))
-        after[one.pk] = [instead.get(key, key) for key in crews[one.pk]]
-    return after
-
-
-def _swappable(appointment: Appointment) -> Window:
-    if appointment.state not in PROMISED or appointment.window is None:
-        raise DomainError(
-            _("%(number)s: technicians can be changed until they set off.") % {"number": appointment.number}
-        )
-    return appointment.window
-
-
-def _in_words(grid: Grid, key: int, appointment: Appointment, refusal: Any) -> Any:
-    values = {"person": grid.technicians.get(key, ""), "number": appointment.number, "reason": refusal}
-    return _("%(person)s cannot go to %(number)s: %(reason)s") % values
-
-
-# --- confirmations and ratings ---------------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def reconfirm_appointment(
-    *, appointment_id: int, by: Any, how: str, version: int | None = None, at: datetime | None = None
-) -> Appointment:
-    """The customer says again that the time suits: by link, SMS or call. Saying it twice changes nothing."""
-    now = at or clock.now()
-    appointment = locked(appointment_id, version=version)
-    allow_own(by, appointment, "appointments.book", "dispatch.change")
-    if appointment.state not in PROMISED:
-        raise DomainError(
-            _("This is not possible while the state is “%(state)s”.") % {"state": appointment.get_state_label()}
-        )
-    if appointment.reconfirmed_at is not None:
-        return appointment
-    appointment.reconfirmed_at, appointment.call_since = now, None
-    facts, transitions = [events.reconfirmed(how)], ["reconfirmed"]
-    if appointment.state == State.BOOKED:
-        run(appointment.confirm, at=now)
-        transitions.append("confirmed")
-    cases.record(appointment, *facts, transition=tuple(transitions), at=now, by=by)
-    return appointment
-
-
-@transaction.atomic
-def record_call(
-    *, appointment_id: int, by: User | None, note: str, reached: bool, at: datetime | None = None
-) -> Appointment:
-    """Log a call about a visit; one that reached the customer ends the call task."""
-    now = at or clock.now()
-    appointment = locked(appointment_id)
-    allow(by, "appointments.book", "dispatch.change", "visits.work")
-    cases.add_note(
-        appointment,
-        body=text(note, "note", _("Write what was said.")),
-        visibility=Note.Visibility.PUBLIC,
-        direction=Note.Direction.OUT,
-        channel=Channel.PHONE,
-        outcome=Note.Outcome.REACHED if reached else Note.Outcome.NO_ANSWER,
-        at=now,
-        by=by,
-    )
-    facts = []
-    if reached and appointment.call_since is not None:
-        appointment.call_since = None
-        facts.append(events.call_done())
-    cases.record(appointment, *facts, transition="called" if reached else "noted", at=now, by=by)
-    return appointment
-
-
-@transaction.atomic
-def note_visit(
-    *, appointment_id: int, body: str, by: User | None, key: str = "", at: datetime | None = None
-) -> Appointment:
-    """Add a note that only staff see; sent twice with the same `key`, it is written once."""
-    now = at or clock.now()
-    appointment = locked(appointment_id)
-    allow(by, "appointments.book", "dispatch.change", "visits.work")
-    once = f"visit-note-{appointment.pk}-{key}" if key else ""
-    if once and Note.objects.filter(external_id=once).exists():
-        return appointment
-    cases.add_note(
-        appointment,
-        body=text(body, "body", _("Write the note first.")),
-        visibility=Note.Visibility.INTERNAL,
-        direction=Note.Direction.NONE,
-        at=now,
-        by=by,
-        external_id=once,
-    )
-    cases.record(appointment, transition="noted", at=now, by=by)
-    return appointment
-
-
-@transaction.atomic
-def rate_visit(
-    *,
-    appointment_id: int,
-    score: int,
-    by: Customer,
-    reasons: Sequence[str] = (),
-    comment: str = "",
-    channel: str = "web",
-    at: datetime | None = None,
-) -> VisitRating:
-    """The customer's own rating of a visit, once (requirements.md APT-22; §30, point 36: staff never rate).
-
-    A score of three or less may name `reasons`, and the team's lead is told of it. Raises DomainError where nothing was
-    done yet or a rating is there already.
-    """
-    now = at or clock.now()
-    appointment = locked(appointment_id)
-    if not isinstance(by, Customer) or appointment.customer_id != by.pk:
-        raise Appointment.DoesNotExist
-    if appointment.state != State.DONE:
-        raise DomainError(_("A visit can be rated when it is done."))
-    if score not in range(1, 6):
-        raise InvalidInput(_("Choose 1 to 5."), field="score")
-    if not set(reasons) <= set(RatingReason.values):
-        raise InvalidInput(_("Choose one of the values offered."), field="reasons")
-    low = score <= LOW_SCORE
-    comment = short(comment, "comment")
-    if VisitRating.objects.filter(appointment=appointment).exists():
-        raise DomainError(_("You have rated this visit already. Thank you."))
-    rating = VisitRating.objects.create(
-        appointment=appointment,
-        score=score,
-        reasons=list(dict.fromkeys(reasons)) if low else [],
-        comment=comment,
-        channel=channel,
-        at=now,
-    )
-    if low:
-        messages.tell_lead(appointment, "visit_low_rating_notice", at=now, score=score)
-    cases.record(appointment, events.rated(score), transition="rated", at=now, by=by)
-    return rating
+def _is_late_change(appointment: Appointment, side: str, at: datetime) -> bool:
+    starts_at = appointment.starts_at
+    return side == Side.US and starts_at is not None and at >= starts_at - LATE_CHANGE

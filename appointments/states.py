@@ -105,3 +105,22 @@ class Outcome(models.TextChoices):
     ACCEPTED = "accepted", pgettext_lazy("offer", "Accepted")
     DECLINED = "declined", pgettext_lazy("offer", "Declined")
     EXPIRED = "expired", pgettext_lazy("offer", "Not answered in time")
+
+
+class ActionKind(models.TextChoices):
+    """What a technician's phone reports of a visit."""
+
+    CHECK = "check", _("Checklist")
+    SET_OFF = "set_off", pgettext_lazy("step of a visit", "On the way")
+    CALL = "call", _("Call")
+    ARRIVE = "arrive", _("Arrived")
+    RECORD = "record", _("Record")
+    FINISH = "finish", _("Done")
+    FAIL = "fail", _("Not solved")
+    ABSENT = "absent", _("Nobody there")
+    PHOTO = "photo", _("Photo")
+
+
+class ActionOutcome(models.TextChoices):
+    DONE = "done", _("Taken")
+    REFUSED = "refused", _("Not taken")

@@ -14,11 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from .actions import SOONEST_DEPARTURE
-from .models import Appointment, VisitAction, VisitRecord
+from .models import Appointment, VisitRecord
 from .states import PROMISED, State
+from .states import ActionKind as Kind
 from .visits import SOONEST_ARRIVAL
 
-Kind = VisitAction.Kind
 OVER = "over"
 WAY = (Kind.CHECK, Kind.SET_OFF, Kind.ARRIVE, Kind.RECORD, Kind.FINISH)
 ASIDE = (Kind.CALL, Kind.PHOTO, Kind.ABSENT, Kind.FAIL)

@@ -19,8 +19,9 @@ from notifications.models import InboundMessage, Message
 
 from . import messages, waitlist
 from .booking import WindowTaken
+from .conversation import reconfirm_appointment
 from .models import Appointment, ArrivalWindow, VisitService, WaitlistOffer
-from .services import book_appointment, cancel_appointment, move_appointment, reconfirm_appointment
+from .services import book_appointment, cancel_appointment, move_appointment
 from .states import PROMISED, TO_BOOK
 from .texting import Command, Wish, command_pattern, read
 from .windows import Window, site_zone

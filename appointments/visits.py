@@ -32,9 +32,9 @@ from tickets import services as tickets
 from tickets.models import Ticket
 
 from . import booking, compensation, events, messages, promises
+from .checks import locked, text
 from .models import Appointment, Compensation, VisitRecord
 from .permissions import allow_visit
-from .services import locked, text
 from .states import PROMISED, ClosedBecause, Exclusion, FailReason, State
 from .windows import site_zone
 

@@ -18,9 +18,10 @@ from common.errors import DomainError, InvalidInput
 from sla import timers
 
 from . import booking, events, messages
+from .checks import locked
 from .models import Appointment, Hold, WaitlistEntry, WaitlistOffer
 from .permissions import allow_own
-from .services import arrange_appointment, locked, move_appointment, move_refusals
+from .services import arrange_appointment, move_appointment, move_refusals
 from .states import PROMISED, Outcome, State
 from .windows import Window
 

@@ -13,10 +13,10 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from appointments import booking, compensation, messages, services
+from appointments import booking, compensation, crews, messages, services
 from appointments.assignment import Candidate, job_points, rank
 from appointments.availability import Grid
-from appointments.models import HORIZON, Appointment, CompensationRule
+from appointments.models import Appointment, CompensationRule
 from appointments.states import PROMISED, TO_BOOK, Side, State
 from appointments.windows import Window
 from appointments.wording import day_text, hours_text
@@ -88,7 +88,7 @@ class Assignment:
             return Window(starts_at, starts_at).day
         with suppress(ValueError):
             asked = date.fromisoformat(self.asked.get("on", ""))
-            return max(self.today, min(asked, self.today + HORIZON - timedelta(days=1)))
+            return max(self.today, min(asked, self.today + booking.HORIZON - timedelta(days=1)))
         if self.promised and self.appointment.window:
             return self.appointment.window.day
         return max(self.look.day, self.today)
@@ -230,7 +230,7 @@ def send(assignment: Assignment, given: dict[str, Any], *, by: Any, at: datetime
     appointment, crew = assignment.appointment, given["technician"]
     assert assignment.window is not None
     if assignment.stays:
-        return services.reassign_crew(
+        return crews.reassign_crew(
             appointment_id=appointment.pk,
             technicians=crew,
             reason=given["reason"],

@@ -13,8 +13,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from appointments.availability import Grid, Needs, next_free
-from appointments.models import HORIZON, Appointment, Hold, VisitService
-from appointments.services import MOST_NOTE, book_appointment, note_visit
+from appointments.booking import HORIZON
+from appointments.checks import MOST_NOTE
+from appointments.conversation import note_visit
+from appointments.models import Appointment, Hold, VisitService
+from appointments.services import book_appointment
 from appointments.windows import Window
 from appointments.wording import day_text, hours_text
 from cases.facts import listed

@@ -29,9 +29,9 @@ from notifications.services import address_of
 from sla.arithmetic import Limit
 from sla.arithmetic.calendars import Why
 from sla.arithmetic.limits import DayLimit, RunningLimit
-from sla.clocks import soon
 from sla.models import Deadline
 from sla.promises import reason, title
+from sla.queue_columns import soon
 from sla.services import Explanation, deadlines_of, explain
 from sla.states import DeadlineState, Verdict
 from staff.models import Team, User

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from appointments.availability import Grid, Needs
-from appointments.models import HORIZON, ArrivalWindow, Hold, WaitlistOffer
+from appointments.booking import HORIZON
+from appointments.models import ArrivalWindow, Hold, WaitlistOffer
 from appointments.windows import Window, site_zone, windows_of
 from appointments.wording import hours_text
 from common import clockface

@@ -12,9 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from appointments import promises as visit_promises
+from appointments.conversation import LOW_SCORE
 from appointments.messages import arrival_code
 from appointments.models import Appointment, Compensation, VisitRating, WaitlistEntry, WaitlistOffer
-from appointments.services import LOW_SCORE, cancel_refusals, change_cutoff, move_refusals
+from appointments.services import cancel_refusals, change_cutoff, move_refusals
 from appointments.states import AT_WORK, OPEN, PROMISED, TO_BOOK, ClosedBecause, State
 from appointments.waitlist import WAITS_IN, open_offer
 from appointments.windows import Window

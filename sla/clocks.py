@@ -1,38 +1,30 @@
-"""The clocks of a case: what a change of the case does to its deadlines, their timers and the queue's columns.
+"""The clocks of a case: what a change of the case does to its deadlines.
 
 Called under the case's row lock, from `case_changed`. Everything here is computed from instants; nothing reads the
-clock. `Aim` decides when things are due; this module keeps rows true to it.
+clock. What is done to one deadline is in `deadlines`, what queues show of them all in `queue_columns`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
-from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
 from cases.models import Case, CaseEvent
-from cases.states import NEVER, ClockState
 from common.bulk import insert_rows, update_rows
 from common.errors import DomainError
 
 from . import escalation, events, moments, policies
-from .arithmetic import Aim, Calendar, RunningLimit
+from .arithmetic import RunningLimit
 from .arithmetic.calendars import REACH
-from .models import CalendarVersion, Deadline, Rule, Timer, read_limit
-from .states import DeadlineState, StepKind, Verdict
+from .deadlines import aim, arm, close_pause, due_if_resumed, is_late, kept_after_all, pause, resume, stop, timer_for
+from .models import CalendarVersion, Deadline, Rule
+from .queue_columns import show_on_case
+from .states import LIVE, DeadlineState, Verdict
 
-PAUSE_CAP = timedelta(days=5)
-SOON = timedelta(minutes=30)
-RESOLUTION = "resolve"
-FIRST_RESPONSE = "first_response"
-LIVE = (DeadlineState.RUNNING, DeadlineState.PAUSED)
-_JUDGED = (DeadlineState.STOPPED, DeadlineState.BROKEN)
 _ENDED = {"cancelled", "merged"}
 # A case taken up again goes on with the time it has used; a visit booked anew begins with a new agreement.
 _NEW_CYCLE = {"reopened", "rebooked"}
@@ -101,7 +93,7 @@ class Clocks:
             insert_rows([timer for deadline in self.new if (timer := timer_for(deadline))])
         if self.changed:
             update_rows(list(self.changed.values()), _FIELDS)
-            self._arm(self.changed.values())
+            arm(self.changed.values())
         if self.new or self.changed:
             show_on_case(self.case, self.deadlines)
         self.new, self.changed = [], {}
@@ -208,7 +200,7 @@ class Clocks:
             for d in self.deadlines
             if transition in d.rule.stops
             and (d.cycle == self.case.cycle or d.rule.once)
-            and (d.state in LIVE or self._earlier(d))
+            and (d.state in LIVE or kept_after_all(d, self.at))
         ]
         entries, corrected = [], []
         for deadline in stopping:
@@ -232,7 +224,7 @@ class Clocks:
 
     def _close(self, deadlines: list[Deadline]) -> None:
         """End promises that no longer hold. What was missed already keeps its verdict; the rest becomes void."""
-        missed = [d for d in deadlines if self._is_late(d)]
+        missed = [d for d in deadlines if is_late(d, self.at)]
         for deadline in missed:
             stop(deadline, self.at)
             self.touch(deadline)
@@ -249,7 +241,7 @@ class Clocks:
         self._end_capped_pauses()
         wanted = set(promises)
         concerned = [d for d in self.live if d.promise in wanted]
-        late = [d for d in concerned if self._is_late(d)]
+        late = [d for d in concerned if is_late(d, self.at)]
         self._close(late)
         broken = [d for d in concerned if d not in late]
         for deadline in broken:
@@ -259,15 +251,6 @@ class Clocks:
         if broken:
             cases.add_fact(self.case, events.clocks_broken(broken, why), at=self.at, by=self.by)
         return broken
-
-    def _is_late(self, deadline: Deadline) -> bool:
-        return deadline.due_at is not None and deadline.due_at < self.at
-
-    def _earlier(self, deadline: Deadline) -> bool:
-        """Whether a promise that counts as missed turns out to have been kept by something entered only now."""
-        if deadline.state != DeadlineState.STOPPED or deadline.stopped_at is None or deadline.due_at is None:
-            return False
-        return deadline.started_at <= self.at <= deadline.due_at < deadline.stopped_at
 
     def _cancel(self, deadlines: list[Deadline]) -> None:
         for deadline in deadlines:
@@ -413,7 +396,7 @@ class Clocks:
         """
         self._end_capped_pauses()
         deadline = next((d for d in reversed(self.live) if d.promise == promise), None)
-        if due is None and (deadline is None or not deadline.is_deferred or self._is_late(deadline)):
+        if due is None and (deadline is None or not deadline.is_deferred or is_late(deadline, self.at)):
             return None
         if deadline is None:
             raise DomainError(_("This target is not running (any more)."))
@@ -421,7 +404,7 @@ class Clocks:
             raise DomainError(_("A legal limit cannot be put off."))
         if deadline.is_given:
             raise DomainError(_("This target was dated from outside and cannot be put off."))
-        if self._is_late(deadline):
+        if is_late(deadline, self.at):
             raise DomainError(_("This target was missed already."))
         if due is not None and due <= due_if_resumed(deadline, deadline.calendar, self.at):
             due = None
@@ -473,213 +456,3 @@ class Clocks:
         if moved:
             cases.add_fact(self.case, events.clocks_aimed(moved, "calendar"), at=self.at, by=self.by)
         return moved
-
-    def _arm(self, deadlines: Iterable[Deadline]) -> None:
-        """Bring the timers of changed deadlines in line: update, make or delete."""
-        wanted = {d.pk: timer_for(d) for d in deadlines}
-        existing = {timer.deadline_id: timer for timer in Timer.objects.filter(deadline_id__in=wanted)}
-        update, create, delete = [], [], []
-        for key, timer in wanted.items():
-            present = existing.get(key)
-            if timer is None:
-                delete += [present.pk] if present else []
-            elif present is None:
-                create.append(timer)
-            elif present.fire_at != timer.fire_at or present.parked_at is not None:
-                present.fire_at = present.try_at = timer.fire_at
-                present.attempts, present.error, present.parked_at = 0, "", None
-                update.append(present)
-        update_rows(update, ["fire_at", "try_at", "attempts", "error", "parked_at"])
-        insert_rows(create)
-        if delete:
-            Timer.objects.filter(pk__in=delete).delete()
-
-
-# --- one deadline --------------------------------------------------------------------------------------------------
-
-
-def aim(deadline: Deadline) -> None:
-    """Set due and steps from the deadline's rule, instants and pauses; what it has done is kept.
-
-    So is what it did under another rule: should that rule hold again, its steps must not be taken a second time.
-    """
-    target = deadline.aim
-    deadline.due_at = deadline.pinned_at or target.due()
-    taken = {step["name"]: step for step in deadline.steps if step.get("done")}
-    steps = [
-        {
-            "name": step["name"],
-            "kind": step["kind"],
-            "at": _iso(_moment(deadline, target, step["at"])),
-            "done": taken.pop(step["name"], {}).get("done"),
-        }
-        for step in deadline.rule.steps
-    ]
-    deadline.steps = steps + [{**step, "at": None} for step in taken.values()]
-
-
-def due_if_resumed(deadline: Deadline, calendar: Calendar, at: datetime) -> datetime:
-    """When the deadline would be due under `calendar`, if an open pause ended at `at`."""
-    target = replace(deadline.aim, calendar=calendar)
-    pauses = tuple(replace(pause, end=pause.end or max(at, pause.start)) for pause in target.pauses)
-    due = replace(target, pauses=pauses).due()
-    assert due is not None, "with every pause closed there is a due instant"
-    return due
-
-
-def _moment(deadline: Deadline, target: Aim, text: str) -> datetime | None:
-    """When a step is taken: a part of the limit, the due instant, running time after it, or from the start."""
-    if text == "due":
-        return deadline.due_at
-    if text.startswith("due-"):
-        return _before_due(deadline, text.removeprefix("due-"))
-    if text.endswith("%"):
-        fraction = _percentage(text)
-        if deadline.pinned_at:
-            whole = deadline.calendar.between(deadline.started_at, deadline.pinned_at)
-            return deadline.calendar.add(deadline.started_at, whole * fraction.numerator / fraction.denominator)
-        return target.at_fraction(fraction)
-    if text.startswith("due+"):
-        if deadline.due_at is None:
-            return None
-        return read_limit(text.removeprefix("due+")).due(deadline.calendar, deadline.due_at)
-    return target.at_limit(read_limit(text))
-
-
-@lru_cache(maxsize=128)
-def _percentage(text: str) -> Fraction:
-    return Fraction(int(text[:-1]), 100)
-
-
-def _before_due(deadline: Deadline, text: str) -> datetime | None:
-    """Running time before the due instant; nothing where the promise was made later than that."""
-    limit = read_limit(text)
-    assert isinstance(limit, RunningLimit), "policies admit nothing else"
-    if deadline.due_at is None:
-        return None
-    at = deadline.calendar.subtract(deadline.due_at, limit.span)
-    return at if at > deadline.started_at else None
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None
-
-
-def pending_steps(deadline: Deadline) -> list[tuple[datetime, dict[str, Any]]]:
-    """Steps still to be taken, by time. One that was taken is taken again only when it has moved to a later instant."""
-    steps = []
-    for step in deadline.steps:
-        if step["at"] is None:
-            continue
-        at = datetime.fromisoformat(step["at"])
-        if step.get("done") is None or at > datetime.fromisoformat(step["done"]):
-            steps.append((at, step))
-    order = list(StepKind.values)
-    return sorted(steps, key=lambda pair: (pair[0], order.index(pair[1]["kind"])))
-
-
-def next_moment(deadline: Deadline) -> datetime | None:
-    """When the deadline next has something to do; None when it is at rest."""
-    if deadline.state not in LIVE:
-        return None
-    moments = [at for at, _step in pending_steps(deadline)]
-    if deadline.state == DeadlineState.PAUSED and deadline.paused_until:
-        moments.append(deadline.paused_until)
-    return min(moments, default=None)
-
-
-def timer_for(deadline: Deadline) -> Timer | None:
-    """The unsaved timer that holds a deadline's next step."""
-    at = next_moment(deadline)
-    if at is None:
-        return None
-    return Timer(
-        fire_at=at,
-        try_at=at,
-        handler="sla.deadline",
-        key=f"deadline-{deadline.pk}",
-        case_id=deadline.case_id,
-        deadline=deadline,
-    )
-
-
-def pause(deadline: Deadline, at: datetime, why: str) -> bool:
-    """Stop counting at `at`, for PAUSE_CAP at the longest. Nothing happens to a promise already missed or pinned."""
-    if deadline.pinned_at or (deadline.due_at is not None and deadline.due_at <= at):
-        return False
-    deadline.pauses = [*deadline.pauses, [at.isoformat(), None, why]]
-    deadline.paused_until = at + PAUSE_CAP
-    deadline.state = DeadlineState.PAUSED
-    aim(deadline)
-    return True
-
-
-def resume(deadline: Deadline, at: datetime) -> None:
-    """Count again from `at`."""
-    close_pause(deadline, at)
-    deadline.state = DeadlineState.RUNNING
-
-
-def close_pause(deadline: Deadline, at: datetime) -> None:
-    """End an open pause at `at` (a pause cannot end before it began)."""
-    if deadline.pauses and deadline.pauses[-1][1] is None:
-        start, _open, why = deadline.pauses[-1]
-        end = max(at, datetime.fromisoformat(start))
-        deadline.pauses = [*deadline.pauses[:-1], [start, end.isoformat(), why]]
-    deadline.paused_until = None
-    if deadline.due_at is None:
-        aim(deadline)
-
-
-def stop(deadline: Deadline, at: datetime) -> None:
-    """Stop at `at`, closing any pause first; the verdict follows from the instants."""
-    close_pause(deadline, at)
-    deadline.state, deadline.stopped_at = DeadlineState.STOPPED, max(at, deadline.started_at)
-
-
-# --- the queue's columns -------------------------------------------------------------------------------------------
-
-
-def show_on_case(case: Case, deadlines: list[Deadline]) -> None:
-    """Set what queues sort by and show: the nearest running clock, else a paused one, else what became of it."""
-    # What was missed before its pause began (a shorter limit came later) has a due instant, and shows as missed.
-    running = [d for d in deadlines if d.state in LIVE and d.due_at]
-    paused = [d for d in deadlines if d.state == DeadlineState.PAUSED and not d.due_at]
-    case.sort_due_at, case.clock_left, case.clock_warn = NEVER, None, None
-    if running and case.is_open:
-        nearest = min(running, key=lambda deadline: (deadline.due_at, deadline.pk or 0))
-        assert nearest.due_at is not None
-        case.sort_due_at, case.clock_state = nearest.due_at, ClockState.RUNNING
-        case.clock_warn = soon(nearest)
-    elif paused and case.is_open:
-        case.clock_state = ClockState.PAUSED
-        case.clock_left = min(_left_when_paused(deadline) for deadline in paused)
-    else:
-        _show_verdict(case, deadlines)
-
-
-def soon(deadline: Deadline) -> timedelta:
-    """How long before the due instant the chip turns amber: 30 minutes, or a quarter of a shorter target."""
-    assert deadline.due_at is not None
-    return min(SOON, (deadline.due_at - deadline.started_at) / 4)
-
-
-def _left_when_paused(deadline: Deadline) -> timedelta:
-    since = datetime.fromisoformat(deadline.pauses[-1][0])
-    return deadline.aim.left(since)
-
-
-def _show_verdict(case: Case, deadlines: list[Deadline]) -> None:
-    ended = [d for d in deadlines if d.promise == RESOLUTION and d.stopped_at and d.state in _JUDGED]
-    if not ended:
-        case.clock_state = ClockState.NONE
-        return
-    last = max(ended, key=lambda deadline: deadline.cycle)
-    assert last.stopped_at is not None
-    assert last.due_at is not None
-    if last.verdict(last.stopped_at) == Verdict.MET:
-        case.clock_state, case.clock_left = ClockState.MET, last.stopped_at - last.started_at
-    elif last.state == DeadlineState.BROKEN:
-        case.clock_state = ClockState.MISSED
-    else:
-        case.clock_state, case.clock_left = ClockState.MISSED, last.stopped_at - last.due_at

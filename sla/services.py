@@ -15,10 +15,12 @@ from cases.models import Case
 from common import clock
 from common.errors import DomainError, InvalidInput
 
-from . import clocks, events
+from . import events
 from .arithmetic import Interval
+from .clocks import Clocks
+from .deadlines import due_if_resumed
 from .models import Deadline, PolicyVersion
-from .states import DeadlineState, Verdict
+from .states import LIVE, DeadlineState, Verdict
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def extend_pause(*, case_id: int, until: datetime, reason: str, by: Any, at: dat
     )
     if not paused:
         raise DomainError(_("No clock of this case is paused."))
-    work = clocks.Clocks(case, at=now, by=by)
+    work = Clocks(case, at=now, by=by)
     for deadline in work.live:
         if deadline.state == DeadlineState.PAUSED:
             deadline.paused_until = until
@@ -130,7 +132,7 @@ def give(
 
     Returns the deadlines that began.
     """
-    work = clocks.Clocks(case, at=at, by=by)
+    work = Clocks(case, at=at, by=by)
     for promise, due in dues.items():
         work.give(promise, due, started_at=(started or {}).get(promise))
     begun = list(work.new)
@@ -145,7 +147,7 @@ def break_promise(case: Case, promise: str, *, why: str, at: datetime, by: Any =
     saves the case afterwards (`cases.services.record`). Returns what was broken: nothing where the promise has ended,
     or was missed already; so running it again changes nothing.
     """
-    work = clocks.Clocks(case, at=at, by=by)
+    work = Clocks(case, at=at, by=by)
     broken = work.break_promises([promise], why)
     work.save()
     return broken
@@ -166,7 +168,7 @@ def defer(
     """
     now = at or clock.now()
     case: Case = Case.objects.locked(case_id)
-    work = clocks.Clocks(case, at=now, by=by)
+    work = Clocks(case, at=now, by=by)
     deadline = work.defer(promise, due, reason)
     if deadline is not None:
         work.save()
@@ -182,7 +184,7 @@ def retarget(case_id: int, *, at: datetime, by: Any = None) -> list[Deadline]:
     """
     with transaction.atomic():
         case: Case = Case.objects.locked(case_id)
-        work = clocks.Clocks(case, at=at, by=by)
+        work = Clocks(case, at=at, by=by)
         moved = work.follow_calendars()
         if work.changed:
             work.save()
@@ -195,8 +197,8 @@ def preview_retarget(calendar_name: str, calendar: Any, *, at: datetime | None =
     now = at or clock.now()
     moves = []
     for deadline in on_calendar(calendar_name).select_related("rule", "calendar_version", "case").iterator(2000):
-        before = clocks.due_if_resumed(deadline, deadline.calendar, now)
-        after = clocks.due_if_resumed(deadline, calendar, now)
+        before = due_if_resumed(deadline, deadline.calendar, now)
+        after = due_if_resumed(deadline, calendar, now)
         if before != after:
             moves.append(Move(deadline, before, after))
     return moves
@@ -205,5 +207,5 @@ def preview_retarget(calendar_name: str, calendar: Any, *, at: datetime | None =
 def on_calendar(calendar_name: str) -> QuerySet[Deadline]:
     """The live deadlines that follow a calendar, in the order they were made."""
     return Deadline.objects.filter(
-        calendar_version__name=calendar_name, state__in=clocks.LIVE, pinned_at__isnull=True
+        calendar_version__name=calendar_name, state__in=LIVE, pinned_at__isnull=True
     ).order_by("pk")

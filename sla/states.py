@@ -14,6 +14,9 @@ class DeadlineState(models.TextChoices):
     BROKEN = "broken", _("Broken by us")
 
 
+LIVE = (DeadlineState.RUNNING, DeadlineState.PAUSED)
+
+
 class Verdict(models.TextChoices):
     OPEN = "open", _("Open")
     MET = "met", _("Met")

@@ -30,9 +30,11 @@ from common.bulk import insert_rows, update_rows
 from notifications.models import Message
 from staff.models import User
 
-from . import clocks, escalation, events, signals, timers
+from . import escalation, events, signals, timers
+from .deadlines import next_moment, pending_steps, resume
 from .models import CalendarVersion, Deadline, Rule, Timer
-from .states import DeadlineState, StepKind
+from .queue_columns import show_on_case
+from .states import LIVE, DeadlineState, StepKind
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ TEMPLATES = {
     StepKind.BREACH: "promise_missed",
     StepKind.AFTER: "promise_still_missed",
 }
-
+FIRST_RESPONSE = "first_response"
 
 # A handler that keeps arming itself for the past must not hold the sweep for ever; the rest waits for the next tick.
 _MOST_PASSES = 10
@@ -246,12 +248,12 @@ def _plan(timer: Timer, case: Case, plan: Plan) -> None:
     plan.touched[case.pk] = case
     if deadline.state == DeadlineState.PAUSED and deadline.paused_until and deadline.paused_until <= plan.now:
         _end_capped_pause(deadline, case, plan)
-    live = deadline.state in clocks.LIVE
-    steps = [step for at, step in clocks.pending_steps(deadline) if at <= plan.now] if live else []
+    live = deadline.state in LIVE
+    steps = [step for at, step in pending_steps(deadline) if at <= plan.now] if live else []
     for position, step in enumerate(steps):
         _take(deadline, case, step, later=steps[position + 1 :], plan=plan)
     plan.deadlines.append(deadline)
-    moment = clocks.next_moment(deadline)
+    moment = next_moment(deadline)
     if moment is None:
         plan.finished.append(timer.pk)
     else:
@@ -288,7 +290,7 @@ def _end_capped_pause(deadline: Deadline, case: Case, plan: Plan) -> None:
     """The longest pause is over: the clock runs again from the cap, whatever hour the sweep ran; the lead is told."""
     until = deadline.paused_until
     assert until is not None
-    clocks.resume(deadline, until)
+    resume(deadline, until)
     cases.add_fact(case, events.clocks_resumed([deadline], capped=True), at=until)
     plan.resumed[case.pk].append(deadline)
     plan.messages += escalation.notices(
@@ -307,7 +309,7 @@ def _announce_raised(plan: Plan) -> None:
         return
     # The deadlines are read only where somebody owns the case: whether it was answered stands in them.
     owned = [key for key in plan.raised if plan.touched[key].owner_id]
-    unanswered = Deadline.objects.filter(promise=clocks.FIRST_RESPONSE, state__in=clocks.LIVE, case_id__in=owned)
+    unanswered = Deadline.objects.filter(promise=FIRST_RESPONSE, state__in=LIVE, case_id__in=owned)
     left_alone = plan.raised.keys() - set(owned)
     if owned:
         left_alone |= set(unanswered.values_list("case_id", flat=True))
@@ -331,7 +333,7 @@ def _show_resumed(plan: Plan) -> None:
     if not plan.resumed:
         return
     for case_id, deadlines in _deadlines_of(plan.resumed, plan).items():
-        clocks.show_on_case(plan.touched[case_id], deadlines)
+        show_on_case(plan.touched[case_id], deadlines)
 
 
 def _deadlines_of(case_ids: Iterable[int], plan: Plan) -> dict[int, list[Deadline]]:

@@ -14,9 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from appointments import steps as way
-from appointments.actions import Outcome, take, unseen
+from appointments.actions import take, unseen
 from appointments.forms import FORMS, WITH_PHOTO, Form, RecordForm
-from appointments.models import Appointment, VisitAction, VisitRecord
+from appointments.models import Appointment, VisitRecord
+from appointments.states import ActionKind as Kind
+from appointments.states import ActionOutcome as Outcome
 from appointments.visits import customer_phone
 from appointments.windows import site_zone
 from cases.facts import Names, sentence
@@ -27,7 +29,6 @@ from common.errors import DomainError
 from .cards import Card, refused, with_details
 from .doors import find, technicians_only
 
-Kind = VisitAction.Kind
 MOST_FACTS = 6
 
 

@@ -18,10 +18,11 @@ from django.views.decorators.vary import vary_on_headers
 
 from appointments import emergency
 from appointments.availability import Grid
+from appointments.crews import crews_after_swap, swap_crews
 from appointments.emergency import Proposal
 from appointments.messages import Preview, preview
 from appointments.models import Appointment
-from appointments.services import crews_after_swap, moving_message, swap_crews
+from appointments.services import moving_message
 from appointments.states import PROMISED, Side
 from appointments.windows import Window, day_begins
 from appointments.wording import day_text, window_text

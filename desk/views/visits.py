@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
-from appointments import services
+from appointments import conversation, services
 from appointments.compensation import exclude_compensation
 from appointments.models import Appointment, Compensation
 from appointments.states import Exclusion, Side
@@ -112,7 +112,7 @@ class VisitAction:
 
 ACTIONS: dict[str, VisitAction] = {
     "call": VisitAction(
-        lambda visit, by, given: services.record_call(
+        lambda visit, by, given: conversation.record_call(
             appointment_id=visit.pk, note=given["note"], reached=given["reached"] != "no", by=by
         ),
         _("Log a call"),
@@ -121,7 +121,7 @@ ACTIONS: dict[str, VisitAction] = {
         intro=_("A call that reached the customer takes the visit from the list of those to call."),
     ),
     "reconfirm": VisitAction(
-        lambda visit, by, given: services.reconfirm_appointment(appointment_id=visit.pk, how="call", by=by),
+        lambda visit, by, given: conversation.reconfirm_appointment(appointment_id=visit.pk, how="call", by=by),
         _("Customer confirms"),
         _("Recorded: the customer confirms the time."),
     ),

@@ -14,9 +14,10 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from appointments.booking import extend_hold, hold_window, needs_of
+from appointments.conversation import rate_visit, reconfirm_appointment
 from appointments.ics import calendar_file
 from appointments.models import Appointment, Hold, WaitlistOffer
-from appointments.services import cancel_appointment, move_appointment, rate_visit, reconfirm_appointment
+from appointments.services import cancel_appointment, move_appointment
 from appointments.states import PROMISED, State
 from appointments.waitlist import accept_offer, decline_offer, join_waitlist, leave_waitlist, open_offer
 from appointments.windows import Window

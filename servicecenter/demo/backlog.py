@@ -14,20 +14,10 @@ from datetime import datetime, timedelta
 from staff.models import User
 from tickets import services
 
+from .courses import handled, solved_on_the_phone
+from .life import Life
 from .people import REPAIR_A, Known
-from .stories import (
-    REPLY_MINUTES,
-    ZONE,
-    Deck,
-    Life,
-    Scene,
-    Story,
-    handled,
-    hours,
-    likely,
-    minutes,
-    solved_on_the_phone,
-)
+from .stories import REPLY_MINUTES, ZONE, Deck, Scene, Story, hours, likely, minutes
 
 FAULTS = "fault"
 
@@ -309,8 +299,7 @@ class Backlog:
         last = scene.now - minutes(3)
         life.take(worker, after=minutes(chance.uniform(0.5, 3.5)))
         if not life.spoken:
-            promised = 5.0 if life.urgency == "urgent" else REPLY_MINUTES.get(life.story.type, 15.0)
-            life.reply(at=life.received + minutes(chance.uniform(0.5, 0.9) * promised))
+            life.reply(at=life.received + minutes(chance.uniform(0.5, 0.9) * life.reply_minutes))
         if life.complex and life.spoken:
             life.call(at=life.at + minutes(chance.uniform(15, 60)))
         span = last - pause - life.at
@@ -366,8 +355,7 @@ class Backlog:
         life.intake()
         life.take(worker)
         if not life.spoken:
-            promised = 5.0 if life.urgency == "urgent" else REPLY_MINUTES.get(life.story.type, 15.0)
-            life.reply(at=life.received + minutes(chance.uniform(0.5, 0.9) * promised))
+            life.reply(at=life.received + minutes(chance.uniform(0.5, 0.9) * life.reply_minutes))
         if life.story.type == FAULTS:
             life.located(at=min(life.received + minutes(chance.uniform(30, 220)), asked))
             if life.visit:

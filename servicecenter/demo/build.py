@@ -35,25 +35,11 @@ from tickets.models import Ticket
 
 from . import center
 from .backlog import Backlog
+from .courses import handled, in_an_outage, solved_on_the_phone
+from .life import Life
 from .people import Known, make_customers, make_staff
 from .rota import plan_work
-from .stories import (
-    BY_WEEKDAY,
-    CHANNELS,
-    REASONS,
-    ZONE,
-    Deck,
-    Life,
-    Scene,
-    handled,
-    hours,
-    in_an_outage,
-    kind_of,
-    likely,
-    minutes,
-    open_ticket,
-    solved_on_the_phone,
-)
+from .stories import BY_WEEKDAY, CHANNELS, REASONS, ZONE, Deck, Scene, hours, kind_of, likely, minutes
 from .visits import VisitLife, make_areas, visit_lives
 
 log = logging.getLogger(__name__)
@@ -63,7 +49,7 @@ TICKETS = 500
 SURGE_SHARE, DONE_TODAY_SHARE, SURGE_DAYS_AGO = 0.13, 0.075, 9
 READ_AFTER = hours(5)
 # The steps after which a message may wait to be delivered, besides the sweep's reminders.
-TELL_THE_CUSTOMER = {open_ticket, services.reply_to_customer, services.resolve_ticket}
+TELL_THE_CUSTOMER = {services.open_ticket, services.reply_to_customer, services.resolve_ticket}
 
 
 @dataclass

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from appointments import services, visits
+from appointments import conversation, services, visits
 from appointments.availability import Grid, Needs, next_free
 from appointments.booking import needs_of
 from appointments.messages import arrival_code
@@ -173,7 +173,7 @@ class VisitLife:
             self._plan(window, visit, at)
 
     def reconfirm(self, *, at: datetime) -> None:
-        services.reconfirm_appointment(appointment_id=self.visit_id, by=self.customer.row, how="link", at=at)
+        conversation.reconfirm_appointment(appointment_id=self.visit_id, by=self.customer.row, how="link", at=at)
 
     def wait(self, *, at: datetime) -> None:
         join_waitlist(appointment_id=self.visit_id, by=self.customer.row, at=at)
@@ -223,4 +223,4 @@ class VisitLife:
 
     def rate(self, *, at: datetime) -> None:
         score = self.scene.chance.choices([5, 4, 3, 2, 1], [58, 27, 9, 4, 2])[0]
-        services.rate_visit(appointment_id=self.visit_id, score=score, by=self.customer.row, at=at)
+        conversation.rate_visit(appointment_id=self.visit_id, score=score, by=self.customer.row, at=at)

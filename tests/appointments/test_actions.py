@@ -10,7 +10,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from appointments import actions, services, visits
+from appointments import actions, conversation, crews, services, visits
 from appointments.actions import OtherForm, take, unseen
 from appointments.messages import arrival_code
 from appointments.models import Compensation, VisitAction, VisitRecord
@@ -97,7 +97,7 @@ def test_effect_and_entry_are_one(visit, monkeypatch):
     """A bug in the effect leaves nothing behind: the phone keeps the tap and sends it again."""
 
     def broken(*_args):
-        services.record_call(appointment_id=visit.pk, by=visit.owner, note="half", reached=True, at=TUESDAY_TEN)
+        conversation.record_call(appointment_id=visit.pk, by=visit.owner, note="half", reached=True, at=TUESDAY_TEN)
         raise ZeroDivisionError
 
     monkeypatch.setitem(actions.EFFECTS, "call", broken)
@@ -111,7 +111,7 @@ def test_effect_and_entry_are_one(visit, monkeypatch):
 
 def test_a_refusal_half_way_leaves_only_its_entry(visit, monkeypatch):
     def half(*_args):
-        services.record_call(appointment_id=visit.pk, by=visit.owner, note="half", reached=True, at=TUESDAY_TEN)
+        conversation.record_call(appointment_id=visit.pk, by=visit.owner, note="half", reached=True, at=TUESDAY_TEN)
         raise DomainError("The other half is not possible.")
 
     monkeypatch.setitem(actions.EFFECTS, "call", half)
@@ -196,7 +196,7 @@ def test_what_was_written_is_kept_with_the_reasons(visit, technician):
 
 def test_a_visit_given_to_somebody_else_meanwhile(visit, technician):
     other = center.technician("qian")
-    services.reassign_crew(appointment_id=visit.pk, technicians=[other.pk], by=builders.person("dispatcher"), at=MONDAY)
+    crews.reassign_crew(appointment_id=visit.pk, technicians=[other.pk], by=builders.person("dispatcher"), at=MONDAY)
     for action, values in (("arrive", {}), ("call", {"reached": "yes"}), ("check", CHECKS)):
         entry = tap(visit, action, values, by=technician)
         assert entry.outcome == "refused"

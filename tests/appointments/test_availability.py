@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from appointments import assignment, booking, services
+from appointments import assignment, booking, crews
 from appointments.availability import Grid, Needs, next_free, travel
 from appointments.booking import WindowTaken, hold_window
 from appointments.models import Appointment, ArrivalWindow, CrewMember, Hold, Reservation, VisitService
@@ -347,13 +347,13 @@ def test_reassigning_keeps_the_time_and_the_promises():
     visit = book()
     dispatcher = builders.person("dispatcher")
     other = second if visit.owner == first else first
-    services.reassign_crew(appointment_id=visit.pk, technicians=[other.pk], by=dispatcher, reason="Nearer", at=MONDAY)
+    crews.reassign_crew(appointment_id=visit.pk, technicians=[other.pk], by=dispatcher, reason="Nearer", at=MONDAY)
     visit.refresh_from_db()
     assert (visit.owner, visit.cycle) == (other, 1)
     assert Reservation.objects.get().technician == other
     taken = book(customer=builders.customer(phone="13987654321"))
     with pytest.raises(InvalidInput) as refusal:
-        services.reassign_crew(appointment_id=visit.pk, technicians=[taken.owner_id], by=dispatcher, at=MONDAY)
+        crews.reassign_crew(appointment_id=visit.pk, technicians=[taken.owner_id], by=dispatcher, at=MONDAY)
     assert refusal.value.field == "technicians"
     assert "another visit" in str(refusal.value)
 

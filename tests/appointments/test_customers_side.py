@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from appointments import services, visits
+from appointments import conversation, visits
 from appointments.booking import HoldExpired, WindowTaken, extend_hold, hold_window
 from appointments.models import Appointment, Reservation, VisitRating
 from common.errors import InvalidInput
@@ -66,7 +66,7 @@ def done(technician) -> Appointment:
 def test_a_low_score_names_its_reasons_and_the_lead_hears_of_it(technician, score, kept, told):
     lead = builders.person("lead", team=technician.team)
     visit = done(technician)
-    services.rate_visit(
+    conversation.rate_visit(
         appointment_id=visit.pk, score=score, reasons=["late", "charges", "late"], by=visit.customer, at=TUESDAY_TEN
     )
     assert VisitRating.objects.get().reasons == kept
@@ -78,7 +78,7 @@ def test_a_low_score_names_its_reasons_and_the_lead_hears_of_it(technician, scor
 def test_reasons_are_those_offered(technician):
     visit = done(technician)
     with pytest.raises(InvalidInput) as refusal:
-        services.rate_visit(appointment_id=visit.pk, score=1, reasons=["rain"], by=visit.customer, at=TUESDAY_TEN)
+        conversation.rate_visit(appointment_id=visit.pk, score=1, reasons=["rain"], by=visit.customer, at=TUESDAY_TEN)
     assert refusal.value.field == "reasons"
     assert not VisitRating.objects.exists()
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from appointments import services, visits
+from appointments import conversation, services, visits
 from appointments.messages import arrival_code
 from appointments.models import Appointment, Compensation, Reservation, VisitRating
 from appointments.states import State
@@ -89,10 +89,10 @@ def test_a_visit_from_the_booking_to_the_rating(technician):
     visit = fresh(visit)
     assert visit.state == State.DONE
     assert verdict(visit, "completion_notice", done_at) == Verdict.MET
-    services.rate_visit(appointment_id=visit.pk, score=5, comment="Thank you", by=customer, at=done_at)
+    conversation.rate_visit(appointment_id=visit.pk, score=5, comment="Thank you", by=customer, at=done_at)
     assert VisitRating.objects.get(appointment=visit).score == 5
     with pytest.raises(DomainError, match="already"):
-        services.rate_visit(appointment_id=visit.pk, score=1, by=customer, at=done_at)
+        conversation.rate_visit(appointment_id=visit.pk, score=1, by=customer, at=done_at)
     assert not Timer.objects.filter(case=visit, deadline=None).exists()
     assert verify_timeline(fresh(visit)) == []
 
@@ -108,7 +108,7 @@ def test_the_second_confirmation_is_asked_in_time_and_no_answer_opens_a_call(tec
     assert verdict(visit, "second_confirm", asked) == Verdict.MET
     tick(asked + timedelta(hours=4))
     assert fresh(visit).call_since is not None
-    services.reconfirm_appointment(
+    conversation.reconfirm_appointment(
         appointment_id=visit.pk, by=visit.customer, how="link", at=asked + timedelta(hours=5)
     )
     assert fresh(visit).call_since is None
@@ -118,7 +118,7 @@ def test_an_answer_needs_no_call(technician):
     visit = book(starts_at=TUESDAY_TEN + timedelta(days=2))
     asked = TUESDAY_TEN + timedelta(days=1, hours=-1)
     tick(asked)
-    services.reconfirm_appointment(appointment_id=visit.pk, by=visit.customer, how="link", at=asked)
+    conversation.reconfirm_appointment(appointment_id=visit.pk, by=visit.customer, how="link", at=asked)
     tick(asked + timedelta(hours=9))
     assert fresh(visit).call_since is None
 
@@ -141,7 +141,7 @@ def test_nobody_reached_by_a_message_must_be_called(technician, settings):
     }
     visit = book()
     assert fresh(visit).call_since == MONDAY
-    services.record_call(appointment_id=visit.pk, by=builders.person(), note="Told her", reached=True, at=MONDAY)
+    conversation.record_call(appointment_id=visit.pk, by=builders.person(), note="Told her", reached=True, at=MONDAY)
     assert fresh(visit).call_since is None
 
 

@@ -11,8 +11,8 @@ from django.utils import translation
 
 from appointments import visits
 from appointments.booking import WindowTaken
+from appointments.crews import swap_crews
 from appointments.models import Appointment, Reservation
-from appointments.services import swap_crews
 from cases.services import verify_timeline
 from common.errors import DomainError, InvalidInput, NotAllowed
 from notifications.models import Message

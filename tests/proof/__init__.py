@@ -90,12 +90,12 @@ def broken_timelines(case_ids: list[int] | None = None) -> list[str]:
 
 def out_of_step() -> list[str]:
     """Deadlines whose one timer does not hold their next step: a promise lost, or one that would come again."""
-    from sla import clocks
+    from sla.deadlines import next_moment
     from sla.models import Deadline
 
     problems = []
     for deadline in Deadline.objects.select_related("rule", "calendar_version", "timer"):
-        wanted, timer = clocks.next_moment(deadline), getattr(deadline, "timer", None)
+        wanted, timer = next_moment(deadline), getattr(deadline, "timer", None)
         if wanted != (timer.fire_at if timer else None):
             problems.append(f"deadline {deadline.pk}: next step {wanted}, timer {timer and timer.fire_at}")
     return problems

@@ -22,7 +22,7 @@ from cases.models import Case, CaseEvent, ExternalReference, Note
 from common import clock
 from common.bulk import insert_rows, update_rows
 from common.errors import DomainError
-from sla import clocks
+from sla.deadlines import timer_for
 from tickets import services
 from tickets.models import Ticket
 from tickets.states import State
@@ -260,7 +260,7 @@ def _write(histories: list[History], fresh: list[Script], source: str) -> None:
     """The rows of whole histories: deadlines, timers, facts, references, and the cases as they ended."""
     deadlines = [deadline for history in histories for deadline in history.deadlines]
     insert_rows(deadlines)
-    insert_rows([timer for deadline in deadlines if (timer := clocks.timer_for(deadline))])
+    insert_rows([timer for deadline in deadlines if (timer := timer_for(deadline))])
     insert_rows([event for history in histories for event in history.ticket.__dict__.pop("_unwritten", [])])
     insert_rows(
         [

@@ -16,10 +16,13 @@ from cases.facts import Fact
 from cases.models import Note
 from cases.states import SPOKEN_CHANNELS
 from common.transitions import run
-from sla import clocks, policies
 from sla import events as sla_events
+from sla import policies
+from sla.clocks import Clocks
+from sla.deadlines import pending_steps, resume
 from sla.models import Deadline
-from sla.states import DeadlineState, StepKind
+from sla.queue_columns import show_on_case
+from sla.states import LIVE, DeadlineState, StepKind
 from staff.models import Team, User
 from tickets import events
 from tickets.models import Ticket
@@ -30,7 +33,7 @@ from .reading import Record
 from .walk import imported, steps_to, take
 
 
-class MemoryClocks(clocks.Clocks):
+class MemoryClocks(Clocks):
     """The clocks of a case that is not in the database yet."""
 
     tells = False
@@ -44,7 +47,7 @@ class MemoryClocks(clocks.Clocks):
 
     def save(self) -> None:
         """Set the queue's columns; rows are written with the whole history."""
-        clocks.show_on_case(self.case, self.deadlines)
+        show_on_case(self.case, self.deadlines)
         self.new = []
 
 
@@ -114,20 +117,20 @@ class History:
         while due := self._next(until):
             at, deadline, step = due
             if step is None:  # the longest pause
-                clocks.resume(deadline, at)
+                resume(deadline, at)
                 cases.add_fact(self.ticket, sla_events.clocks_resumed([deadline], capped=True), at=at)
             else:
                 self._take_step(deadline, step, at)
-            clocks.show_on_case(self.ticket, self.deadlines)
+            show_on_case(self.ticket, self.deadlines)
 
     def _next(self, until: datetime) -> tuple[datetime, Deadline, dict[str, Any] | None] | None:
         found: list[tuple[datetime, int, Deadline, dict[str, Any] | None]] = []
         for position, deadline in enumerate(self.deadlines):
-            if deadline.state not in clocks.LIVE:
+            if deadline.state not in LIVE:
                 continue
             if deadline.state == DeadlineState.PAUSED and deadline.paused_until and deadline.paused_until < until:
                 found.append((deadline.paused_until, position, deadline, None))
-            for at, step in clocks.pending_steps(deadline):
+            for at, step in pending_steps(deadline):
                 if at < until:
                     found.append((at, position, deadline, step))
         if not found:
