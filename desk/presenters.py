@@ -36,9 +36,10 @@ from sla.services import Explanation, deadlines_of, explain
 from sla.states import DeadlineState, Verdict
 from staff.models import Team, User
 from staff.permissions import roles_that_may
-from tickets.models import REOPEN_FOR, Ticket
+from tickets.ending import too_late_to_reopen
+from tickets.handling import MILESTONES, escalation_refusals, milestone_refusals, visit_refusals
+from tickets.models import Ticket
 from tickets.permissions import picking_refusals
-from tickets.services import MILESTONES, milestone_refusals
 from tickets.states import HoldReason, State, Type, Verified, WaitReason
 
 from . import forms, lists
@@ -521,17 +522,18 @@ def verbs_of(ticket: Ticket, person: Any, listing: Listing, *, deadlines: list[D
     resolve = verb("resolve", _("Resolve"), "circle-check", refusals(probe.resolve), asks=True, key="e")
     ending = [
         verb("confirm", _("Customer confirmed"), "circle-check", refusals(ticket.close)),
-        verb("reopen", _("Reopen"), "history", _reopen_refusals(ticket, now), asks=True),
+        verb(
+            "reopen", _("Reopen"), "history", too_late_to_reopen(ticket, at=now) or refusals(ticket.reopen), asks=True
+        ),
     ]
     closed = [] if ticket.is_open else [_("Only an open ticket can be changed.")]
     more = [
         verb("return", _("Return to the dispatcher"), "arrow-left", refusals(ticket.return_to_dispatcher), asks=True),
-        verb("escalate", _("Escalate"), "flag", _escalate_refusals(ticket), asks=True),
+        verb("escalate", _("Escalate"), "flag", escalation_refusals(ticket), asks=True),
         verb("plan", _("Write the plan"), "calendar-days", closed, asks=True),
     ]
     if ticket.type == Type.FAULT:
-        known = [_("This is recorded already.")] if ticket.needs_visit else []
-        more.append(verb("need_visit", _("A visit is needed"), "truck", closed or known))
+        more.append(verb("need_visit", _("A visit is needed"), "truck", visit_refusals(ticket)))
     if person.may("tickets.pause_beyond_cap"):
         paused = any(deadline.state == DeadlineState.PAUSED for deadline in deadlines)
         resting = [] if paused else [_("No clock of this case is paused.")]
@@ -543,19 +545,6 @@ def verbs_of(ticket: Ticket, person: Any, listing: Listing, *, deadlines: list[D
     else:
         bar, behind = ending, [*moving, resolve, *more]
     return Verbs(bar, _milestones(ticket, listing), sorted(behind, key=lambda verb: bool(verb.reasons)))
-
-
-def _reopen_refusals(ticket: Ticket, now: datetime) -> list[Any]:
-    late = ticket.state == State.CLOSED and ticket.closed_at is not None and now > ticket.closed_at + REOPEN_FOR
-    if late:
-        return [_("It was closed more than 30 days ago. Please open a new ticket.")]
-    return list(refusals(ticket.reopen))
-
-
-def _escalate_refusals(ticket: Ticket) -> list[Any]:
-    if not ticket.is_open:
-        return [_("Only an open ticket can be escalated.")]
-    return [_("The ticket is at the highest tier already.")] if ticket.tier >= 3 else []
 
 
 def _milestones(ticket: Ticket, listing: Listing) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from django.conf import settings
 
 from cases.models import Category
 from staff.models import User
-from tickets import services
+from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 
 from .people import REPAIR_A, Known, Staff
@@ -281,7 +281,7 @@ class Life:
         self.steps.append((self.received + (minutes(0.7) if self.spoken else minutes(0)), open_ticket, facts))
         self.at = self.received + minutes(1)
         if self.customer.row.vulnerable and chance.random() < 0.5 and by is not None:
-            self.do(services.add_internal_note, body=self.text("vulnerable"), by=by)
+            self.do(conversation.add_internal_note, body=self.text("vulnerable"), by=by)
 
     def anyone(self) -> User:
         """Somebody who takes calls; more often one of the team whose matter it is."""
@@ -300,41 +300,46 @@ class Life:
 
     def reply(self, name: str = "reply", **facts: Any) -> None:
         moment = facts.get("at") or self.at
-        self.do(services.reply_to_customer, body=self.text(name, at=moment), by=self.owner_now, **facts)
+        self.do(conversation.reply_to_customer, body=self.text(name, at=moment), by=self.owner_now, **facts)
 
     def note(self, name: str = "note", **facts: Any) -> None:
-        self.do(services.add_internal_note, body=self.text(name), by=self.owner_now, **facts)
+        self.do(conversation.add_internal_note, body=self.text(name), by=self.owner_now, **facts)
 
     def call(self, name: str = "call", outcome: str = "reached", **facts: Any) -> None:
-        self.do(services.log_call, body=self.text(name), outcome=outcome, by=self.owner_now, **facts)
+        self.do(conversation.log_call, body=self.text(name), outcome=outcome, by=self.owner_now, **facts)
 
     def plan(self, **facts: Any) -> None:
         due = (self.at + timedelta(days=2)).astimezone(ZONE).date()
-        self.do(services.plan_ticket, plan=self.text("plan"), due_on=due, by=self.owner_now, **facts)
+        self.do(handling.plan_ticket, plan=self.text("plan"), due_on=due, by=self.owner_now, **facts)
 
     def wait(self, until: datetime, *, at: datetime, answered: bool = True) -> None:
         """Ask the customer something and wait; the answer comes at `until` (or has not come yet)."""
         chance = self.scene.chance
         unreachable = self.spoken and chance.random() < 0.3
         if unreachable:
-            self.do(services.log_call, at=at, body=self.text("unreachable"), outcome="no_answer", by=self.owner_now)
+            self.do(conversation.log_call, at=at, body=self.text("unreachable"), outcome="no_answer", by=self.owner_now)
             self.do(services.wait_for_customer, reason="unreachable", by=self.owner_now)
         else:
             reason = {"fault": chance.choice(["customer_test", "customer_time"]), "order": "customer_time"}.get(
                 self.story.type, "documents"
             )
             self.do(
-                services.reply_to_customer, at=at, body=self.text("ask"), by=self.owner_now, then="wait", reason=reason
+                conversation.reply_to_customer,
+                at=at,
+                body=self.text("ask"),
+                by=self.owner_now,
+                then="wait",
+                reason=reason,
             )
         if answered:
             body = self.text("unreachable_gives" if unreachable else "gives")
             channel = self.channel if not self.spoken else chance.choice(["sms", "phone", "app"])
-            self.do(services.customer_wrote, at=until, body=body, channel=channel, by=self.customer.row)
+            self.do(conversation.customer_wrote, at=until, body=body, channel=channel, by=self.customer.row)
             if chance.random() < 0.75 and self.at < self.scene.now - minutes(20):
                 self.reply("chase_reply", after=minutes(min(18, self.scene.lognormal(7, 0.5))))
 
     def located(self, *, at: datetime, noted: bool = True) -> None:
-        self.do(services.reach_milestone, at=at, milestone="located", by=self.owner_now)
+        self.do(handling.reach_milestone, at=at, milestone="located", by=self.owner_now)
         if noted and self.scene.chance.random() < 0.4:
             self.note("located")
 
@@ -343,7 +348,7 @@ class Life:
         fault = self.story.type == "fault"
         if fault and restored:
             self.do(
-                services.reach_milestone,
+                handling.reach_milestone,
                 at=at - minutes(self.scene.chance.uniform(1, 9)),
                 milestone="restored",
                 by=self.owner_now,
@@ -352,7 +357,7 @@ class Life:
             ["customer", "test", "system"] if fault else ["customer", "system", "not_needed"], [5, 3, 2]
         )[0]
         self.do(
-            services.resolve_ticket,
+            ending.resolve_ticket,
             at=at,
             resolution=self.text("outage_fixed" if outage else "fixed"),
             verified=verified,
@@ -385,7 +390,7 @@ def open_ticket(*, at: datetime, **facts: Any) -> Ticket:
 def escalate(*, ticket_id: int, at: datetime, **facts: Any) -> None:
     """Raise it by hand, unless its promises have carried it to the top already."""
     if Ticket.objects.get(pk=ticket_id).tier < 3:
-        services.escalate_ticket(ticket_id=ticket_id, at=at, **facts)
+        handling.escalate_ticket(ticket_id=ticket_id, at=at, **facts)
 
 
 # --- whole lives ---------------------------------------------------------------------------------------------------
@@ -429,7 +434,7 @@ def handled(life: Life, *, resolve_at: datetime | None = None, worker: User | No
     if life.complex and reviewer is not None:
         _reviews(life, reviewer, rounds=2, by=end)
     if chance.random() < 0.012 and not plain:
-        life.do(services.cancel_ticket, at=max(life.at, end), reason=life.text("cancel"), by=life.owner_now)
+        life.do(ending.cancel_ticket, at=max(life.at, end), reason=life.text("cancel"), by=life.owner_now)
         return life
     life.finish(at=end)
     _aftermath(life)
@@ -482,7 +487,7 @@ def _work(life: Life, end: datetime, *, waits: bool, limit: timedelta) -> None:
             there = min(0.7, max(found, minutes(min(scene.lognormal(110, 0.5), 232)) / span))
             add(
                 there + 0.01,
-                lambda at: life.do(services.reach_milestone, at=at, milestone="on_site", by=life.owner_now),
+                lambda at: life.do(handling.reach_milestone, at=at, milestone="on_site", by=life.owner_now),
             )
     if life.complex or life.story.type == "suggestion":
         add(min(0.15, hours(9) / span), lambda at: life.plan(at=at))
@@ -516,7 +521,7 @@ def _work(life: Life, end: datetime, *, waits: bool, limit: timedelta) -> None:
 
 def _chased(life: Life, at: datetime) -> None:
     channel = life.channel if not life.spoken else "phone"
-    life.do(services.customer_wrote, at=at, body=life.text("chase"), channel=channel, by=life.customer.row)
+    life.do(conversation.customer_wrote, at=at, body=life.text("chase"), channel=channel, by=life.customer.row)
     life.reply("chase_reply", after=minutes(life.scene.lognormal(11, 0.6)))
 
 
@@ -602,7 +607,7 @@ def in_an_outage(life: Life, *, began: datetime, found: datetime, mended: dateti
     life.do(services.hold_ticket, reason="outage", by=worker)
     if chance.random() < 0.12 and mended - life.at > hours(1):
         life.do(
-            services.customer_wrote,
+            conversation.customer_wrote,
             at=life.at + (mended - life.at) * 0.6,
             body=life.text("chase"),
             channel=life.channel,
