@@ -12,19 +12,18 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
 from cases.attachments import received
 from common.errors import DomainError, StaleVersion
 from desk import forms
-from desk.doors import requires
-from desk.lists import Listing
-from desk.presenters import address, last_change, one_time_key
+from desk.conversation import last_change
+from desk.doors import requires, roles
+from desk.forms import one_time_key
+from desk.lists import Listing, address
 from desk.views.ticket import find, show
 from sla.services import extend_pause
-from staff.permissions import roles_that_may
 from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 from tickets.permissions import allow, allow_visible
@@ -318,10 +317,10 @@ def _ask(
 
 def not_allowed(request: HttpRequest, ability: str) -> HttpResponse:
     """403: what the role lacks, and who can do it instead."""
-    roles = pgettext("between two roles", ", ").join(str(role.label) for role in roles_that_may(ability))
+    able = roles(ability)
     if not request.headers.get("HX-Request"):
-        return render(request, "desk/_refused.html", {"roles": roles}, status=403)
-    response = render(request, "desk/_refused_note.html", {"roles": roles}, status=403)
+        return render(request, "desk/_refused.html", {"roles": able}, status=403)
+    response = render(request, "desk/_refused_note.html", {"roles": able}, status=403)
     response["HX-Retarget"], response["HX-Reswap"] = "#notices", "beforeend"
     return response
 

@@ -15,9 +15,10 @@ from cases.states import Channel
 from common import clock
 from customers.models import Address, Region
 from customers.services import add_service
-from desk import presenters
+from desk.clocks import due_words, ledger, limit_words
+from desk.conversation import conversation
 from desk.lists import Listing
-from desk.presenters import Pane, conversation, due_words, ledger, limit_words
+from desk.presenters import Pane
 from sla.models import Deadline
 from sla.services import deadlines_of
 from tests import builders
@@ -300,7 +301,7 @@ def test_the_conversation_is_in_order_and_tells_nothing_twice(agent, ticket):
 
 
 def test_a_long_history_is_cut_and_can_be_shown_whole(client, agent, ticket, monkeypatch):
-    monkeypatch.setattr(presenters, "ENTRIES_SHOWN", 2)
+    monkeypatch.setattr("desk.conversation.ENTRIES_SHOWN", 2)
     for number in range(4):
         talk.add_internal_note(ticket_id=ticket.pk, body=f"note {number}", by=agent, at=NOW)
     text = open_page(client, agent, ticket).text
