@@ -28,8 +28,9 @@ from notifications.models import Message
 from sla import timers
 from sla.services import break_promise, defer
 from staff.models import User
-from tickets import services as tickets
+from tickets import conversation, handling
 from tickets.models import Ticket
+from tickets.services import return_ticket
 
 from . import booking, compensation, events, messages, promises
 from .checks import locked, text
@@ -386,22 +387,22 @@ def tell_ticket(timer: Any, now: datetime) -> None:
         with transaction.atomic():
             if what == "booked":
                 if ticket.type == "fault" and not ticket.needs_visit:
-                    tickets.need_visit(ticket_id=ticket.pk, by=None, at=at)
+                    handling.need_visit(ticket_id=ticket.pk, by=None, at=at)
                 due = datetime.fromisoformat(args["due"])
                 defer(case_id=ticket.pk, promise="on_site", due=due, reason="customer_choice", at=at)
             elif what in ("cancelled", "absent"):
                 defer(case_id=ticket.pk, promise="on_site", due=None, reason="customer_choice", at=at)
             elif what == "arrived":
-                tickets.reach_milestone(ticket_id=ticket.pk, milestone="on_site", by=None, at=at)
+                handling.reach_milestone(ticket_id=ticket.pk, milestone="on_site", by=None, at=at)
             elif what == "done":
-                tickets.reach_milestone(ticket_id=ticket.pk, milestone="restored", by=None, at=at)
+                handling.reach_milestone(ticket_id=ticket.pk, milestone="restored", by=None, at=at)
             elif what == "failed":
                 _hand_back(ticket, reason=args["reason"], finding=args["note"], at=at)
             elif what == "pair":
                 # A second visit for the same matter finds the same pairs in its record: noted once.
                 key = f"pair-{args['appointment']}-{digest(args['pair_from'] + args['pair_to'])}"
                 body = _pair_note(args["pair_from"], args["pair_to"])
-                tickets.add_internal_note(ticket_id=ticket.pk, body=body, by=None, at=at, key=key)
+                conversation.add_internal_note(ticket_id=ticket.pk, body=body, by=None, at=at, key=key)
     except DomainError as refusal:
         # The ticket's own rules win: what it has already, or no longer takes, is not forced upon it.
         log.info("%s did not take %r: %s", ticket.number, what, refusal)
@@ -415,11 +416,11 @@ def _hand_back(ticket: Ticket, *, reason: str, finding: str, at: datetime) -> No
     if reason == FailReason.LINE:
         try:
             with transaction.atomic():
-                tickets.return_ticket(ticket_id=ticket.pk, reason=finding, by=None, at=at)
+                return_ticket(ticket_id=ticket.pk, reason=finding, by=None, at=at)
             return
         except TransitionRefused as refusal:
             log.info("%s was not returned: %s", ticket.number, refusal)
-    tickets.add_internal_note(ticket_id=ticket.pk, body=finding, by=None, at=at)
+    conversation.add_internal_note(ticket_id=ticket.pk, body=finding, by=None, at=at)
 
 
 def _tell_of_pair(appointment: Appointment, *, at: datetime) -> None:

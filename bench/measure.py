@@ -39,7 +39,7 @@ from sla.sweep import sweep  # noqa: E402
 from staff.models import User  # noqa: E402
 from tests import builders  # noqa: E402
 from tests.proof import many  # noqa: E402
-from tickets import services  # noqa: E402
+from tickets import conversation, services  # noqa: E402
 
 
 def fill(total: int, agent: User) -> None:
@@ -232,7 +232,7 @@ def measure_ticket_page(agent: User, client: Client) -> None:
     ticket = builders.ticket(agent, type="fault", channel="phone", customer=builders.customer("赵敏", "13900000002"))
     services.take_ticket(ticket_id=ticket.pk, by=agent)
     for number in range(30):
-        services.add_internal_note(ticket_id=ticket.pk, body=f"note {number}", by=agent)
+        conversation.add_internal_note(ticket_id=ticket.pk, body=f"note {number}", by=agent)
     path = f"/desk/c/{ticket.number}/"
     client.get(path)
     count = statements(lambda: client.get(path))

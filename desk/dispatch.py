@@ -33,7 +33,7 @@ from common import clockface
 from common.clockface import Chip
 from common.errors import Sentence
 from customers.models import Region
-from desk.presenters import case_chip
+from desk.rows import case_chip
 from staff.models import Leave, Skill, User
 from staff.rota import absences
 

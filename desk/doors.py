@@ -9,6 +9,9 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import pgettext
+
+from staff.permissions import roles_that_may
 
 View = Callable[..., HttpResponse]
 # What the frame itself needs (search, notices, what is new) is for everybody who sees the frame.
@@ -29,3 +32,8 @@ def requires(*abilities: str) -> Callable[[View], View]:
         return login_required(guarded)
 
     return guard
+
+
+def roles(ability: str) -> str:
+    """Who can do it instead: the roles that hold `ability`, as people read them."""
+    return pgettext("between two roles", ", ").join(str(role.label) for role in roles_that_may(ability))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django import forms
@@ -17,6 +18,11 @@ from tickets.models import Ticket
 from tickets.states import HoldReason, Type, Verified, WaitReason
 
 NOT_OFFERED = {"invalid_choice": _("Choose one of the values offered.")}
+
+
+def one_time_key() -> str:
+    """A fresh key for a form: sent twice, it is taken once."""
+    return uuid.uuid4().hex
 
 
 def choice(label: Any, choices: Any, *, radio: bool = False, **options: Any) -> forms.ChoiceField:

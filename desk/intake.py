@@ -19,8 +19,9 @@ from customers import lookup
 from customers.models import Contact, Customer, Language, Region, Service
 from customers.services import add_service, find_customers, register_customer
 from staff.models import Team, User
+from tickets.conversation import add_internal_note
 from tickets.models import Ticket
-from tickets.services import add_internal_note, open_ticket, take_ticket
+from tickets.services import open_ticket, take_ticket
 from tickets.states import Type
 
 NEW = "new"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import IntegerField, Q, QuerySet, Subquery
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.http import urlencode
@@ -95,6 +96,11 @@ class Listing:
             scope = team_scope(person, self.team)
             return [(0, scope.unassigned()), (1, scope.filter(owner__isnull=False))]
         return [(0, part) for part in MINE_PARTS[self.tab](person, now)]
+
+
+def address(name: str, ticket: Case, listing: Listing, *more: Any) -> str:
+    """An address of this ticket that keeps the list beside it."""
+    return reverse(f"desk:{name}", args=[ticket.number, *more]) + listing.query
 
 
 def to_do(person: Any, now: datetime) -> list[Cases]:

@@ -1,4 +1,4 @@
-"""View models of visits: the visit's own page, and the lines about visits on other pages."""
+"""View models of the visit's own page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Prefetch, Q, prefetch_related_objects
+from django.db.models import Prefetch, prefetch_related_objects
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -16,35 +16,26 @@ from django.utils.translation import pgettext
 from appointments import services
 from appointments.messages import hidden
 from appointments.models import Appointment, Compensation, CrewMember, VisitRating, VisitRecord
-from appointments.states import OPEN, PROMISED, TO_BOOK, Exclusion, Side, State, Trigger
-from appointments.wording import window_text
+from appointments.states import OPEN, PROMISED, TO_BOOK, Exclusion, Side, Trigger
 from cases.facts import sentence
-from cases.models import Case, CaseEvent, Note
+from cases.models import CaseEvent, Note
 from cases.states import Channel
 from common import clockface
 from common.transitions import refusals
 from customers.models import Address
-from desk.dispatch import FACES, TYPE_ICONS, Face, call_reason, what
+from desk.clocks import Clocks, clocks_of
+from desk.conversation import EVENT_ICONS, Conversation, Entry, KnownNames
+from desk.dispatch import TYPE_ICONS, Face, call_reason, what
+from desk.doors import roles
 from desk.lists import Listing
-from desk.presenters import (
-    EVENT_ICONS,
-    Clocks,
-    Conversation,
-    CustomerPane,
-    Entry,
-    KnownNames,
-    Verb,
-    clocks_of,
-    customer_pane,
-)  # fmt: skip
+from desk.presenters import CustomerPane, customer_pane
+from desk.verbs import Verb
+from desk.visitlines import face_of, time_words
 from notifications import templates
 from notifications.models import Message
 from sla.services import deadlines_of
 from staff.models import User
-from staff.permissions import roles_that_may
-from tickets.models import Ticket
 
-VISITS_SHOWN = 5
 ICONS = {
     "visit_requested": "inbox", "visit_booked": "calendar-days", "visit_moved": "calendar-clock",
     "visit_released": "calendar-x", "visit_crew": "users", "visit_told": "circle-check", "visit_said": "send",
@@ -54,76 +45,6 @@ ICONS = {
     "compensation_due": "octagon-alert", "compensation_excluded": "circle-check", "visit_rated": "star",
     "visit_rule_overridden": "shield-check",
 }  # fmt: skip
-REQUESTED = Face("plan", "calendar-clock", State.REQUESTED.label)
-CANCELLED = Face("gone", "x", State.CANCELLED.label)
-
-
-def face_of(visit: Appointment) -> Face:
-    """How a visit's state looks, in its own words."""
-    other = {State.REQUESTED: REQUESTED, State.CANCELLED: CANCELLED}
-    return other.get(State(visit.state)) or Face(
-        FACES[visit.state].css, FACES[visit.state].icon, visit.get_state_label()
-    )
-
-
-def time_words(visit: Appointment) -> str:
-    if visit.starts_at is None or visit.ends_at is None:
-        return _("No time yet")
-    return window_text(visit.starts_at, visit.ends_at)
-
-
-def roles(ability: str) -> str:
-    return pgettext("between two roles", ", ").join(str(role.label) for role in roles_that_may(ability))
-
-
-# --- lines on other pages --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class VisitLine:
-    """A visit in a list beside something else."""
-
-    number: str
-    url: str
-    words: str
-    time: str
-    face: Face
-    technician: str
-
-
-def visit_lines(person: Any, **of: Any) -> list[VisitLine]:
-    """The visits of a ticket or a customer, the newest first: one statement."""
-    found = Appointment.objects.visible_to(person).filter(**of).select_related("owner").order_by("-received_at", "-pk")
-    return [_visit_line(visit) for visit in found[:VISITS_SHOWN]]
-
-
-def _visit_line(visit: Appointment) -> VisitLine:
-    return VisitLine(
-        number=visit.number,
-        url=reverse("desk:case", args=[visit.number]),
-        words=visit.get_type_label(),
-        time=time_words(visit),
-        face=face_of(visit),
-        technician=str(visit.owner) if visit.owner_id else "",
-    )
-
-
-def beside(case: Case, person: Any, *, most: int) -> tuple[list[Case], list[VisitLine]]:
-    """What stands beside a case: the customer's last tickets, and the visits that serve it; one statement for both.
-
-    Whoever sees a ticket on the desk may see its visits.
-    """
-    tickets = Case.objects.visible_to(person).filter(customer_id=case.customer_id, kind=Ticket.KIND)
-    serving = Q(appointment__for_ticket=case.pk) if person.may("appointments.see") else Q(pk=None)
-    found = Case.objects.filter(Q(pk__in=tickets.values("pk")) | serving, customer_id=case.customer_id)
-    # Visits first: "appointment" stands before "ticket".
-    rows = found.exclude(pk=case.pk).select_related("appointment", "owner").order_by("kind", "-received_at", "-pk")
-    shown = list(rows[: most + VISITS_SHOWN])
-    visits = [_visit_line(row.appointment) for row in shown if row.kind == Appointment.KIND]
-    return [row for row in shown if row.kind == Ticket.KIND][:most], visits
-
-
-# --- the visit's page ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from sla.promises import title
 from sla.states import StepKind
 from tickets.states import Type
 
-from .presenters import limit_words
+from .clocks import limit_words
 
 AUDIENCES = {
     "owner": gettext_lazy("the owner"),

@@ -7,8 +7,8 @@ from cases.states import Channel
 from notifications import inbound
 from notifications.models import InboundMessage
 
+from .conversation import customer_wrote
 from .models import Ticket
-from .services import customer_wrote
 
 
 @inbound.notes_on(Ticket.KIND)

@@ -24,6 +24,7 @@ from sla import timers
 from staff.models import User
 
 from . import permissions
+from .given import text
 from .models import Outage, OutageFollower
 
 log = logging.getLogger(__name__)
@@ -136,13 +137,8 @@ def _lasting(outage_id: int, by: User | None) -> Outage:
     return outage
 
 
-def _words(text: str, field: str) -> str:
-    text = text.strip()
-    if not text:
-        raise InvalidInput(_("Please fill this in."), field=field)
-    if len(text) > Outage.LONGEST_TEXT:
-        raise InvalidInput(_("At most %(most)s characters, please.") % {"most": Outage.LONGEST_TEXT}, field=field)
-    return text
+def _words(words: str, field: str) -> str:
+    return text(words, field, _("Please fill this in."), most=Outage.LONGEST_TEXT)
 
 
 def _ahead(expected_at: datetime | None, now: datetime) -> datetime | None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from common.errors import NotAllowed
+from common.errors import NotAllowed, StaleVersion
 from customers.models import Customer
+from staff.models import User
 
 from .models import Ticket
 
@@ -18,6 +19,30 @@ def access_ticket(person: Any, pk: int | None, *, to: str = "see") -> Ticket:
     if to != "see":
         allow(person, to)
     return ticket
+
+
+def locked(
+    ticket_id: int, by: User | Customer | None, ability: str, *, own: bool = False, version: int | None = None
+) -> Ticket:
+    """The ticket with its case's lock held; refuses who may not see it (DoesNotExist) or not do it (NotAllowed).
+
+    `own`: the customer whose ticket it is may do this too.
+    """
+    ticket: Ticket = Ticket.objects.locked(ticket_id)
+    allow_visible(by, ticket)
+    if not (own and isinstance(by, Customer)):
+        allow(by, ability)
+    require_version(ticket, version)
+    return ticket
+
+
+def require_version(ticket: Ticket, version: int | None) -> None:
+    """Raise StaleVersion where the ticket changed since the form was opened."""
+    if version is not None and version != ticket.version:
+        raise StaleVersion(
+            _("Somebody changed this ticket since you opened it. Look at the change, then try again."),
+            version=ticket.version,
+        )
 
 
 def allow(person: Any, ability: str) -> None:

@@ -70,7 +70,7 @@ def confirm_link(ticket: Ticket, *, at: datetime) -> str:
 @timers.handles(HANDLER)
 def next_day_of_silence(timer: Any, now: datetime) -> None:
     """Remind on day 1 and 2, close on day 3. A reminder whose successor is due already is recorded, not sent."""
-    from .services import close_silent_ticket
+    from .ending import close_silent_ticket
 
     day = timer.args["day"]
     ticket: Ticket = Ticket.objects.locked(timer.case_id)

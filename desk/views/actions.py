@@ -12,20 +12,19 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
 from cases.attachments import received
 from common.errors import DomainError, StaleVersion
 from desk import forms
-from desk.doors import requires
-from desk.lists import Listing
-from desk.presenters import address, last_change, one_time_key
+from desk.conversation import last_change
+from desk.doors import requires, roles
+from desk.forms import one_time_key
+from desk.lists import Listing, address
 from desk.views.ticket import find, show
 from sla.services import extend_pause
-from staff.permissions import roles_that_may
-from tickets import services
+from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 from tickets.permissions import allow, allow_visible
 
@@ -51,7 +50,7 @@ class Action:
 
 
 def _reply(ticket: Ticket, by: Any, given: Given) -> Ticket:
-    return services.reply_to_customer(
+    return conversation.reply_to_customer(
         ticket_id=ticket.pk,
         body=given["body"],
         then=given["then"],
@@ -67,7 +66,7 @@ def _reply(ticket: Ticket, by: Any, given: Given) -> Ticket:
 
 def _customer(ticket: Ticket, by: Any, given: Given) -> Ticket:
     once = f"form-{given['key']}" if given["key"] else ""
-    return services.customer_wrote(
+    return conversation.customer_wrote(
         ticket_id=ticket.pk,
         body=given["body"],
         channel=given["channel"],
@@ -78,7 +77,7 @@ def _customer(ticket: Ticket, by: Any, given: Given) -> Ticket:
 
 
 def _milestone(name: str) -> Call:
-    return lambda ticket, by, given: services.reach_milestone(ticket_id=ticket.pk, milestone=name, by=by)
+    return lambda ticket, by, given: handling.reach_milestone(ticket_id=ticket.pk, milestone=name, by=by)
 
 
 def _extend(ticket: Ticket, by: Any, given: Given) -> Any:
@@ -113,10 +112,13 @@ ACTIONS: dict[str, Action] = {
     ),
     "reply": Action(_reply, _("Reply"), _("Sent."), forms.ReplyForm),
     "note": Action(
-        _plain(services.add_internal_note, "body", "key", "files"), _("Note"), _("The note is added."), forms.NoteForm
+        _plain(conversation.add_internal_note, "body", "key", "files"),
+        _("Note"),
+        _("The note is added."),
+        forms.NoteForm,
     ),
     "call": Action(
-        _plain(services.log_call, "body", "outcome", "confirmed", "key"),
+        _plain(conversation.log_call, "body", "outcome", "confirmed", "key"),
         _("Log a call"),
         _("The call is logged."),
         forms.CallForm,
@@ -140,7 +142,7 @@ ACTIONS: dict[str, Action] = {
     ),
     "resume": Action(_plain(services.resume_ticket), _("Go on"), _("Work goes on and the clocks run.")),
     "reclassify": Action(
-        _plain(services.reclassify_ticket, "type", "category", "urgency", "severity", "complex", "version"),
+        _plain(handling.reclassify_ticket, "type", "category", "urgency", "severity", "complex", "version"),
         _("What the ticket is"),
         _("Changed. Priority and targets follow."),
         forms.ReclassifyForm,
@@ -148,13 +150,13 @@ ACTIONS: dict[str, Action] = {
         _("Priority and targets follow from this. No time used is forgotten."),
     ),
     "plan": Action(
-        _plain(services.plan_ticket, "plan", "due_on", "cost"),
+        _plain(handling.plan_ticket, "plan", "due_on", "cost"),
         _("Write the plan"),
         _("The plan is kept."),
         forms.PlanForm,
     ),
     "escalate": Action(
-        _plain(services.escalate_ticket, "reason"),
+        _plain(handling.escalate_ticket, "reason"),
         _("Escalate"),
         _("Escalated: the next tier has been told."),
         forms.EscalateForm,
@@ -165,7 +167,7 @@ ACTIONS: dict[str, Action] = {
     "on_site": Action(_milestone("on_site"), _("On site"), _("Recorded: the technician is on site.")),
     "restored": Action(_milestone("restored"), _("Restored"), _("Recorded: the service is restored.")),
     "need_visit": Action(
-        _plain(services.need_visit),
+        _plain(handling.need_visit),
         _("A visit is needed"),
         _("Recorded. The promise to be on site runs from the report."),
     ),
@@ -185,23 +187,23 @@ ACTIONS: dict[str, Action] = {
         "tickets.review",
     ),
     "resolve": Action(
-        _plain(services.resolve_ticket, "resolution", "verified", "version"),
+        _plain(ending.resolve_ticket, "resolution", "verified", "version"),
         _("Resolve"),
         _("Resolved. The customer is being told."),
         forms.ResolveForm,
         intro=_("The clocks stop and the customer is told. Without an answer it is closed after three days."),
     ),
     "confirm": Action(
-        _plain(services.confirm_ticket), _("Customer confirmed"), _("Closed: the customer confirmed that it is solved.")
+        _plain(ending.confirm_ticket), _("Customer confirmed"), _("Closed: the customer confirmed that it is solved.")
     ),
     "reopen": Action(
-        _plain(services.reopen_ticket, "reason"),
+        _plain(ending.reopen_ticket, "reason"),
         _("Reopen"),
         _("Reopened. A new round of targets has begun."),
         forms.ReopenForm,
     ),
     "cancel": Action(
-        _plain(services.cancel_ticket, "reason"),
+        _plain(ending.cancel_ticket, "reason"),
         _("Cancel the ticket"),
         _("Cancelled. Its targets no longer apply."),
         forms.CancelForm,
@@ -315,10 +317,10 @@ def _ask(
 
 def not_allowed(request: HttpRequest, ability: str) -> HttpResponse:
     """403: what the role lacks, and who can do it instead."""
-    roles = pgettext("between two roles", ", ").join(str(role.label) for role in roles_that_may(ability))
+    able = roles(ability)
     if not request.headers.get("HX-Request"):
-        return render(request, "desk/_refused.html", {"roles": roles}, status=403)
-    response = render(request, "desk/_refused_note.html", {"roles": roles}, status=403)
+        return render(request, "desk/_refused.html", {"roles": able}, status=403)
+    response = render(request, "desk/_refused_note.html", {"roles": able}, status=403)
     response["HX-Retarget"], response["HX-Reswap"] = "#notices", "beforeend"
     return response
 

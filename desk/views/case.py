@@ -13,9 +13,9 @@ from django.views.decorators.vary import vary_on_headers
 from appointments.models import Appointment
 from cases.models import Case
 from common import clock
+from desk.clocks import ledger
 from desk.doors import requires
-from desk.lists import Listing
-from desk.presenters import address, ledger
+from desk.lists import Listing, address
 from desk.views.assign import find_visit
 from desk.views.ticket import find, show
 from desk.views.visits import show_visit

@@ -26,8 +26,8 @@ from customers.models import Customer, Language
 from customers.services import change_customer
 from customers.services import reveal as reveal_value
 from desk.doors import requires
-from desk.presenters import case_chip
-from desk.presenters_visits import visit_lines
+from desk.rows import case_chip
+from desk.visitlines import visit_lines
 from tickets.models import Ticket
 
 PAGE = 20

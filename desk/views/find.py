@@ -20,7 +20,7 @@ from common import navigation
 from customers.models import Customer
 from customers.services import find_customers
 from desk.doors import FRAME, requires
-from desk.presenters_visits import time_words
+from desk.visitlines import time_words
 from tickets.models import Ticket
 
 MOST = 8

@@ -13,7 +13,7 @@ from django.views.decorators.vary import vary_on_headers
 from common import clock
 from desk.doors import FRAME, requires
 from desk.lists import Listing
-from desk.presenters import list_view
+from desk.rows import list_view
 from staff.landing import landing
 
 

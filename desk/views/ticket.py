@@ -12,8 +12,10 @@ from django.views.decorators.http import require_GET
 from cases.numbers import key_of
 from common import clock
 from desk.doors import requires
+from desk.forms import one_time_key
 from desk.lists import Listing
-from desk.presenters import Pane, composer_of, list_view, one_time_key, row
+from desk.presenters import Pane, composer_of
+from desk.rows import list_view, row
 from tickets.models import Ticket
 from tickets.permissions import access_ticket
 

@@ -22,10 +22,10 @@ from appointments.models import Appointment, Compensation
 from appointments.states import Exclusion, Side
 from common import clock
 from common.errors import DomainError, StaleVersion
-from desk.doors import requires
-from desk.forms import choice, text
-from desk.presenters import last_change, one_time_key
-from desk.presenters_visits import VisitPane, roles
+from desk.conversation import last_change
+from desk.doors import requires, roles
+from desk.forms import choice, one_time_key, text
+from desk.presenters_visits import VisitPane
 from desk.views.actions import not_allowed
 from desk.views.assign import find_visit, go
 

@@ -26,8 +26,9 @@ from portal import visits as visiting
 from portal.doors import Acts, Door, by_link, hidden, keeps_typed, needs_number, page, show, signed_in, switching
 from portal.forms import LostLinkForm, NotSolvedForm, WriteForm
 from portal.views import visits
+from tickets.conversation import customer_wrote
+from tickets.ending import confirm_ticket, reopen_ticket
 from tickets.models import Ticket
-from tickets.services import confirm_ticket, customer_wrote, reopen_ticket
 from tickets.states import State
 
 SAID = ("written", "confirmed", "reopened")

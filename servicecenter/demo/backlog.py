@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from staff.models import User
-from tickets import services
+from tickets import conversation, handling, services
 
 from .courses import handled, solved_on_the_phone
 from .life import Life
@@ -312,7 +312,7 @@ class Backlog:
             life.located(at=min(moment(0.12), life.received + minutes(chance.uniform(60, 220)), last))
             if life.visit:
                 there = life.received + minutes(chance.uniform(160, 236))
-                life.do(services.reach_milestone, at=min(there, last), milestone="on_site", by=worker)
+                life.do(handling.reach_milestone, at=min(there, last), milestone="on_site", by=worker)
         if life.complex or life.story.type == "suggestion":
             life.plan(at=min(moment(0.13), life.received + hours(chance.uniform(1, 20)), last))
         if pause:
@@ -327,7 +327,7 @@ class Backlog:
             # The customer has written since: the row is marked, the answer is owed.
             at = scene.usual_between(life.at + (last - life.at) * 0.4, last)
             channel = life.channel if not life.spoken else "app"
-            life.do(services.customer_wrote, at=at, body=life.text("chase"), channel=channel, by=life.customer.row)
+            life.do(conversation.customer_wrote, at=at, body=life.text("chase"), channel=channel, by=life.customer.row)
 
     def _ending(self, life: Life, place: Place, worker: User) -> None:
         now, chance = self.scene.now, self.chance
@@ -360,7 +360,7 @@ class Backlog:
             life.located(at=min(life.received + minutes(chance.uniform(30, 220)), asked))
             if life.visit:
                 there = min(life.received + minutes(chance.uniform(100, 236)), asked)
-                life.do(services.reach_milestone, at=there, milestone="on_site", by=worker)
+                life.do(handling.reach_milestone, at=there, milestone="on_site", by=worker)
         if chance.random() < 0.6:
             life.note(at=life.at + (asked - life.at) * 0.5 if asked > life.at else None)
         life.wait(scene.now, at=max(asked, life.at), answered=False)

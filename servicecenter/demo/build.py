@@ -30,7 +30,7 @@ from sla.models import Timer
 from sla.shipped import load_shipped
 from sla.sweep import sweep
 from staff.qualifying import load_shipped_skills
-from tickets import services
+from tickets import conversation, ending, services
 from tickets.models import Ticket
 
 from . import center
@@ -49,7 +49,7 @@ TICKETS = 500
 SURGE_SHARE, DONE_TODAY_SHARE, SURGE_DAYS_AGO = 0.13, 0.075, 9
 READ_AFTER = hours(5)
 # The steps after which a message may wait to be delivered, besides the sweep's reminders.
-TELL_THE_CUSTOMER = {services.open_ticket, services.reply_to_customer, services.resolve_ticket}
+TELL_THE_CUSTOMER = {services.open_ticket, conversation.reply_to_customer, ending.resolve_ticket}
 
 
 @dataclass

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from staff.models import User
-from tickets import services
+from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 
 from .life import Life
@@ -52,7 +52,7 @@ def handled(life: Life, *, resolve_at: datetime | None = None, worker: User | No
     if life.complex and reviewer is not None:
         _reviews(life, reviewer, rounds=2, by=end)
     if chance.random() < 0.012 and not plain:
-        life.do(services.cancel_ticket, at=max(life.at, end), reason=life.text("cancel"), by=life.owner_now)
+        life.do(ending.cancel_ticket, at=max(life.at, end), reason=life.text("cancel"), by=life.owner_now)
         return life
     life.finish(at=end)
     _aftermath(life)
@@ -105,7 +105,7 @@ def _work(life: Life, end: datetime, *, waits: bool, limit: timedelta) -> None:
             there = min(0.7, max(found, minutes(min(scene.lognormal(110, 0.5), 232)) / span))
             add(
                 there + 0.01,
-                lambda at: life.do(services.reach_milestone, at=at, milestone="on_site", by=life.owner_now),
+                lambda at: life.do(handling.reach_milestone, at=at, milestone="on_site", by=life.owner_now),
             )
     if life.complex or life.story.type == "suggestion":
         add(min(0.15, hours(9) / span), lambda at: life.plan(at=at))
@@ -140,12 +140,12 @@ def _work(life: Life, end: datetime, *, waits: bool, limit: timedelta) -> None:
 def escalate(*, ticket_id: int, at: datetime, **facts: Any) -> None:
     """Raise it by hand, unless its promises have carried it to the top already."""
     if Ticket.objects.get(pk=ticket_id).tier < 3:
-        services.escalate_ticket(ticket_id=ticket_id, at=at, **facts)
+        handling.escalate_ticket(ticket_id=ticket_id, at=at, **facts)
 
 
 def _chased(life: Life, at: datetime) -> None:
     channel = life.channel if not life.spoken else "phone"
-    life.do(services.customer_wrote, at=at, body=life.text("chase"), channel=channel, by=life.customer.row)
+    life.do(conversation.customer_wrote, at=at, body=life.text("chase"), channel=channel, by=life.customer.row)
     life.reply("chase_reply", after=minutes(life.scene.lognormal(11, 0.6)))
 
 
@@ -231,7 +231,7 @@ def in_an_outage(life: Life, *, began: datetime, found: datetime, mended: dateti
     life.do(services.hold_ticket, reason="outage", by=worker)
     if chance.random() < 0.12 and mended - life.at > hours(1):
         life.do(
-            services.customer_wrote,
+            conversation.customer_wrote,
             at=life.at + (mended - life.at) * 0.6,
             body=life.text("chase"),
             channel=life.channel,

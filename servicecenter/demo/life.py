@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from staff.models import User
-from tickets import services
+from tickets import conversation, ending, handling, services
 
 from .people import FORM, REPAIR_A, Known
 from .stories import COMMON, REPLY_MINUTES, SPOKEN, ZONE, Scene, Story, hours, minutes
@@ -155,7 +155,7 @@ class Life:
         self.steps.append((self.received + (minutes(0.7) if self.spoken else minutes(0)), services.open_ticket, facts))
         self.at = self.received + minutes(1)
         if self.customer.row.vulnerable and chance.random() < 0.5 and by is not None:
-            self.do(services.add_internal_note, body=self.text("vulnerable"), by=by)
+            self.do(conversation.add_internal_note, body=self.text("vulnerable"), by=by)
 
     def anyone(self) -> User:
         """Somebody who takes calls; more often one of the team whose matter it is."""
@@ -174,41 +174,46 @@ class Life:
 
     def reply(self, name: str = "reply", **facts: Any) -> None:
         moment = facts.get("at") or self.at
-        self.do(services.reply_to_customer, body=self.text(name, at=moment), by=self.owner_now, **facts)
+        self.do(conversation.reply_to_customer, body=self.text(name, at=moment), by=self.owner_now, **facts)
 
     def note(self, name: str = "note", **facts: Any) -> None:
-        self.do(services.add_internal_note, body=self.text(name), by=self.owner_now, **facts)
+        self.do(conversation.add_internal_note, body=self.text(name), by=self.owner_now, **facts)
 
     def call(self, name: str = "call", outcome: str = "reached", **facts: Any) -> None:
-        self.do(services.log_call, body=self.text(name), outcome=outcome, by=self.owner_now, **facts)
+        self.do(conversation.log_call, body=self.text(name), outcome=outcome, by=self.owner_now, **facts)
 
     def plan(self, **facts: Any) -> None:
         due = (self.at + timedelta(days=2)).astimezone(ZONE).date()
-        self.do(services.plan_ticket, plan=self.text("plan"), due_on=due, by=self.owner_now, **facts)
+        self.do(handling.plan_ticket, plan=self.text("plan"), due_on=due, by=self.owner_now, **facts)
 
     def wait(self, until: datetime, *, at: datetime, answered: bool = True) -> None:
         """Ask the customer something and wait; the answer comes at `until` (or has not come yet)."""
         chance = self.scene.chance
         unreachable = self.spoken and chance.random() < 0.3
         if unreachable:
-            self.do(services.log_call, at=at, body=self.text("unreachable"), outcome="no_answer", by=self.owner_now)
+            self.do(conversation.log_call, at=at, body=self.text("unreachable"), outcome="no_answer", by=self.owner_now)
             self.do(services.wait_for_customer, reason="unreachable", by=self.owner_now)
         else:
             reason = {"fault": chance.choice(["customer_test", "customer_time"]), "order": "customer_time"}.get(
                 self.story.type, "documents"
             )
             self.do(
-                services.reply_to_customer, at=at, body=self.text("ask"), by=self.owner_now, then="wait", reason=reason
+                conversation.reply_to_customer,
+                at=at,
+                body=self.text("ask"),
+                by=self.owner_now,
+                then="wait",
+                reason=reason,
             )
         if answered:
             body = self.text("unreachable_gives" if unreachable else "gives")
             channel = self.channel if not self.spoken else chance.choice(["sms", "phone", "app"])
-            self.do(services.customer_wrote, at=until, body=body, channel=channel, by=self.customer.row)
+            self.do(conversation.customer_wrote, at=until, body=body, channel=channel, by=self.customer.row)
             if chance.random() < 0.75 and self.at < self.scene.now - minutes(20):
                 self.reply("chase_reply", after=minutes(min(18, self.scene.lognormal(7, 0.5))))
 
     def located(self, *, at: datetime, noted: bool = True) -> None:
-        self.do(services.reach_milestone, at=at, milestone="located", by=self.owner_now)
+        self.do(handling.reach_milestone, at=at, milestone="located", by=self.owner_now)
         if noted and self.scene.chance.random() < 0.4:
             self.note("located")
 
@@ -217,7 +222,7 @@ class Life:
         fault = self.story.type == "fault"
         if fault and restored:
             self.do(
-                services.reach_milestone,
+                handling.reach_milestone,
                 at=at - minutes(self.scene.chance.uniform(1, 9)),
                 milestone="restored",
                 by=self.owner_now,
@@ -226,7 +231,7 @@ class Life:
             ["customer", "test", "system"] if fault else ["customer", "system", "not_needed"], [5, 3, 2]
         )[0]
         self.do(
-            services.resolve_ticket,
+            ending.resolve_ticket,
             at=at,
             resolution=self.text("outage_fixed" if outage else "fixed"),
             verified=verified,

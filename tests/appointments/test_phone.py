@@ -214,7 +214,7 @@ def test_a_crew_of_two_knows_who_speaks(phone, visit, technician):
 
 
 def test_public_facts_of_the_ticket_and_no_others(phone, visit):
-    from tickets.services import add_internal_note
+    from tickets.conversation import add_internal_note
 
     add_internal_note(ticket_id=visit.for_ticket_id, body="Owes us money", by=None, at=MONDAY)
     shown = text(page(phone, "visit", visit.number))

@@ -25,7 +25,7 @@ from staff.planning import enter_leave, plan_duty, plan_shifts
 from staff.qualifying import add_certificate, load_shipped_skills, save_certificate_kind, save_skill, set_skill
 from tests import builders
 from tests.appointments import center
-from tickets import outages, services
+from tickets import conversation, ending, handling, outages, services
 from tickets.models import Ticket
 
 from .conftest import Watch, Words, complaints_of_axe
@@ -86,7 +86,7 @@ def office(visit: Any) -> Office:
     held = taken(timedelta(hours=2), subject="Router from the supplier")
     services.hold_ticket(ticket_id=held.pk, reason="supplier", by=agent)
     done = taken(timedelta(hours=2), subject="Which plan")
-    services.resolve_ticket(ticket_id=done.pk, resolution="Told her", verified="not_needed", by=agent)
+    ending.resolve_ticket(ticket_id=done.pk, resolution="Told her", verified="not_needed", by=agent)
     opened(timedelta(minutes=5), subject="Nobody has it", team=agent.team)
 
     hit = Region.objects.create(code="outage", name_zh="故障区", name_en="Darkness")
@@ -95,11 +95,11 @@ def office(visit: Any) -> Office:
         if ended:
             outages.end_outage(outage_id=outage.pk, by=office.supervisor)
     ticket = taken(timedelta(hours=1), subject="网络断断续续", type="fault", needs_visit=True, description="晚上更慢")
-    services.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent)
-    services.reply_to_customer(ticket_id=ticket.pk, body="We are on it.\nA visit follows.", by=agent)
-    services.add_internal_note(ticket_id=ticket.pk, body="Splitter 3", by=agent)
-    services.log_call(ticket_id=ticket.pk, body="", outcome="no_answer", by=agent)
-    services.customer_wrote(ticket_id=ticket.pk, body="Still slow", channel="sms", by=agent)
+    handling.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent)
+    conversation.reply_to_customer(ticket_id=ticket.pk, body="We are on it.\nA visit follows.", by=agent)
+    conversation.add_internal_note(ticket_id=ticket.pk, body="Splitter 3", by=agent)
+    conversation.log_call(ticket_id=ticket.pk, body="", outcome="no_answer", by=agent)
+    conversation.customer_wrote(ticket_id=ticket.pk, body="Still slow", channel="sms", by=agent)
     office.ticket = Ticket.objects.get(pk=ticket.pk)
     plan(office.technician, now)
     office.visit, office.waiting = two_visits(caller, agent, now)

@@ -23,7 +23,7 @@ from cases.services import record, verify_timeline
 from common.errors import DomainError, InvalidInput, StaleVersion
 from tests import builders
 from tests.builders import MONDAY
-from tickets import services
+from tickets import conversation, services
 from tickets.models import Ticket
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(range(256)) * 4 + b"\xff\xd9"
@@ -308,7 +308,7 @@ def test_a_scanner_that_does_not_run_lets_nothing_through(ticket, settings, stor
 
 def reply(ticket, *uploads, key="k", body="Here is the picture."):
     with received(uploads) as files:
-        return services.reply_to_customer(
+        return conversation.reply_to_customer(
             ticket_id=ticket.pk, body=body, by=ticket.first_contact, at=MONDAY, key=key, files=files
         )
 
@@ -316,9 +316,9 @@ def reply(ticket, *uploads, key="k", body="Here is the picture."):
 def test_files_of_a_turn_are_seen_by_whoever_sees_the_turn(ticket):
     reply(ticket, upload())
     with received([upload(PDF, "inside.pdf")]) as files:
-        services.add_internal_note(ticket_id=ticket.pk, body="x", by=ticket.first_contact, at=MONDAY, files=files)
+        conversation.add_internal_note(ticket_id=ticket.pk, body="x", by=ticket.first_contact, at=MONDAY, files=files)
     with received([upload(PNG, "from me.png")]) as files:
-        services.customer_wrote(
+        conversation.customer_wrote(
             ticket_id=ticket.pk, body="x", channel="web", by=ticket.customer, at=MONDAY, files=files
         )
     found = Attachment.objects.values_list("name", "visibility", "by_customer", "note__direction")
@@ -349,7 +349,7 @@ def test_a_refused_reply_leaves_neither_words_nor_file(ticket, store):
     assert files_in(store) == []
     services.take_ticket(ticket_id=ticket.pk, by=ticket.first_contact, at=MONDAY + timedelta(hours=1))
     with pytest.raises(DomainError), received([upload()]) as files:
-        services.reply_to_customer(
+        conversation.reply_to_customer(
             ticket_id=ticket.pk, body="done", then="resolve", by=ticket.first_contact, key="k2", files=files
         )  # not verified
     assert files_in(store) == []

@@ -14,7 +14,7 @@ from common.errors import DomainError
 from tests import builders
 from tests.builders import MONDAY
 from tests.proof import somebody_waits_for_a_lock, wait_until
-from tickets import services
+from tickets import ending, services
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -40,7 +40,7 @@ def test_setting_the_state_by_hand_raises(ticket):
 
 
 def test_refreshing_reads_the_state_and_keeps_it_protected(ticket):
-    services.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=None, at=MONDAY)
+    ending.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=None, at=MONDAY)
     ticket.refresh_from_db()
     assert ticket.state == State.CANCELLED
     assert refuses_to_be_set(ticket)
@@ -56,7 +56,7 @@ def test_a_refresh_that_raises_leaves_state_and_protection_as_they_were(ticket, 
 
 @pytest.mark.parametrize("fields", [["subject"], ["state"], ["state", "subject"]])
 def test_refreshing_some_fields_leaves_the_state_right_and_protected(ticket, fields):
-    services.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=None, at=MONDAY)
+    ending.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=None, at=MONDAY)
     ticket.refresh_from_db(fields=fields)
     assert ticket.state == (State.CANCELLED if "state" in fields else State.NEW)
     assert refuses_to_be_set(ticket)
@@ -102,7 +102,7 @@ def test_full_clean_looks_at_everything_but_the_state(ticket):
 def test_a_refused_transition_changes_nothing(ticket):
     before = Ticket.objects.filter(pk=ticket.pk).values().get()
     with pytest.raises(DomainError):
-        services.resolve_ticket(ticket_id=ticket.pk, resolution="", verified="", by=None, at=MONDAY)
+        ending.resolve_ticket(ticket_id=ticket.pk, resolution="", verified="", by=None, at=MONDAY)
     assert Ticket.objects.filter(pk=ticket.pk).values().get() == before
 
 
@@ -113,9 +113,9 @@ def test_a_service_that_fails_half_way_leaves_no_trace(ticket, monkeypatch):
     def fail(*_args, **_kwargs):
         raise DatabaseError("the disk is full")
 
-    monkeypatch.setattr(services.silence, "start", fail)
+    monkeypatch.setattr(ending.silence, "start", fail)
     with pytest.raises(DatabaseError):
-        services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=None, at=MONDAY)
+        ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=None, at=MONDAY)
     assert Ticket.objects.filter(pk=ticket.pk).values().get() == before
     assert (ticket.events.count(), ticket.messages.filter(template="ticket_resolved").count()) == (events, 0)
 
@@ -135,9 +135,9 @@ def test_of_eight_who_race_for_one_transition_exactly_one_wins(act):
             if act == "take":
                 services.take_ticket(ticket_id=ticket.pk, by=person, at=MONDAY)
             elif act == "cancel":
-                services.cancel_ticket(ticket_id=ticket.pk, reason="twice", by=person, at=MONDAY)
+                ending.cancel_ticket(ticket_id=ticket.pk, reason="twice", by=person, at=MONDAY)
             else:
-                services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=person, at=MONDAY)
+                ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=person, at=MONDAY)
             outcomes.append("won")
         except DomainError:
             outcomes.append("refused")

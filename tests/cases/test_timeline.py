@@ -13,7 +13,7 @@ from cases.models import Case, CaseEvent
 from cases.services import add_fact, verify_timeline, write
 from tests import builders
 from tests.builders import MONDAY
-from tickets import services
+from tickets import conversation, ending, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -26,8 +26,8 @@ def ticket():
     ticket = builders.ticket(agent, channel="phone", description="it crackles")
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=MONDAY + timedelta(hours=1))
     services.wait_for_customer(ticket_id=ticket.pk, reason="documents", by=agent, at=MONDAY + timedelta(hours=2))
-    services.customer_wrote(ticket_id=ticket.pk, body="here", channel="web", at=MONDAY + timedelta(hours=3))
-    services.resolve_ticket(
+    conversation.customer_wrote(ticket_id=ticket.pk, body="here", channel="web", at=MONDAY + timedelta(hours=3))
+    ending.resolve_ticket(
         ticket_id=ticket.pk, resolution="new cable", verified="test", by=agent, at=MONDAY + timedelta(hours=4)
     )
     return Ticket.objects.get(pk=ticket.pk)

@@ -10,7 +10,7 @@ from dashboards.scope import Scope
 from staff.models import Presence, Team, User
 from tests import builders
 from tests.builders import MONDAY
-from tickets import services
+from tickets import conversation, ending, services
 from tickets.models import Ticket
 
 # A Wednesday afternoon: two days of work behind it, and the board's "today" well under way.
@@ -60,7 +60,7 @@ class Center:
         return True
 
     def _reply(self, ticket: Ticket, agent: User, at: Any) -> bool:
-        services.reply_to_customer(ticket_id=ticket.pk, body="We are on it.", by=agent, at=at)
+        conversation.reply_to_customer(ticket_id=ticket.pk, body="We are on it.", by=agent, at=at)
         return True
 
     def _wait(self, ticket: Ticket, agent: User, at: Any) -> bool:
@@ -68,10 +68,10 @@ class Center:
         return self.random.random() < 0.3
 
     def _resolve(self, ticket: Ticket, agent: User, at: Any) -> bool:
-        services.resolve_ticket(ticket_id=ticket.pk, resolution="Reset", verified="test", by=agent, at=at)
+        ending.resolve_ticket(ticket_id=ticket.pk, resolution="Reset", verified="test", by=agent, at=at)
         again = self.random.random() < 0.3
         if again:
-            services.reopen_ticket(ticket_id=ticket.pk, reason="Still slow", by=agent, at=at)
+            ending.reopen_ticket(ticket_id=ticket.pk, reason="Still slow", by=agent, at=at)
         return again
 
     def _reopen(self, ticket: Ticket, agent: User, at: Any) -> bool:
@@ -80,7 +80,7 @@ class Center:
     def _cancel(self, ticket: Ticket, agent: User, at: Any) -> bool:
         if self.random.random() < 0.7:
             return True
-        services.cancel_ticket(ticket_id=ticket.pk, reason="By mistake", by=agent, at=at)
+        ending.cancel_ticket(ticket_id=ticket.pk, reason="By mistake", by=agent, at=at)
         return False
 
     def scope(self, person: User | None = None, team: Team | None = None) -> Scope:

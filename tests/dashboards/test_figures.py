@@ -16,7 +16,7 @@ from staff.permissions import TABLE
 from tests import builders
 from tests.builders import MONDAY
 from tests.dashboards.center import NOW, Center
-from tickets import services
+from tickets import conversation, ending, services
 
 pytestmark = pytest.mark.django_db
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -123,7 +123,7 @@ def verdicts(scope):
 
 
 def resolved(ticket, at):
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="Reset", verified="test", by=None, at=at)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="Reset", verified="test", by=None, at=at)
 
 
 def test_a_miss_counts_once_on_the_day_it_fell_due(agent, scope):
@@ -151,7 +151,7 @@ def test_kept_on_the_due_instant_and_the_day_begins_at_local_midnight(agent, sco
 def test_what_was_cancelled_or_stands_still_has_no_verdict(agent, scope):
     gone = builders.ticket(agent, channel="phone", at=NOW - 30 * HOUR)
     waiting = builders.ticket(agent, channel="phone", at=NOW - 30 * HOUR)
-    services.cancel_ticket(ticket_id=gone.pk, reason="By mistake", by=None, at=NOW - 29 * HOUR)
+    ending.cancel_ticket(ticket_id=gone.pk, reason="By mistake", by=None, at=NOW - 29 * HOUR)
     services.wait_for_customer(ticket_id=waiting.pk, reason="documents", by=None, at=NOW - 28 * HOUR)
     assert verdicts(scope) == []
     assert count("paused", scope) == 1
@@ -167,8 +167,8 @@ def test_open_a_week_ago_remembers_what_was_resolved_and_reopened_since(agent, s
     builders.ticket(agent, at=then + HOUR)
     resolved(open_then, then + HOUR)
     resolved(reopened, then - HOUR)
-    services.reopen_ticket(ticket_id=reopened.pk, reason="Again", by=None, at=then + HOUR)
-    services.cancel_ticket(ticket_id=cancelled.pk, reason="By mistake", by=None, at=then + HOUR)
+    ending.reopen_ticket(ticket_id=reopened.pk, reason="Again", by=None, at=then + HOUR)
+    ending.cancel_ticket(ticket_id=cancelled.pk, reason="By mistake", by=None, at=then + HOUR)
     assert figures.open_at(scope, then) == 2
     assert figures.open_at(scope, NOW) == count("open", scope) == 2
     assert "±0 on last Wed" in str(board.open_card(scope, figures.queues(scope)).note)
@@ -176,8 +176,8 @@ def test_open_a_week_ago_remembers_what_was_resolved_and_reopened_since(agent, s
 
 def test_the_average_first_reply_is_measured_from_receipt(agent, scope):
     quick, slow = (builders.ticket(agent, at=NOW - 2 * HOUR) for _ in range(2))
-    services.reply_to_customer(ticket_id=quick.pk, body="Hello", by=agent, at=NOW - 2 * HOUR + 4 * MINUTE)
-    services.reply_to_customer(ticket_id=slow.pk, body="Hello", by=agent, at=NOW - 2 * HOUR + 20 * MINUTE)
+    conversation.reply_to_customer(ticket_id=quick.pk, body="Hello", by=agent, at=NOW - 2 * HOUR + 4 * MINUTE)
+    conversation.reply_to_customer(ticket_id=slow.pk, body="Hello", by=agent, at=NOW - 2 * HOUR + 20 * MINUTE)
     reply = figures.first_replies(scope)
     assert (reply.count, reply.mean) == (2, 12 * MINUTE)
     assert board.reply_card(scope, reply).value == "12<small>m</small> 00<small>s</small>"

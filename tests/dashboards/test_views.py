@@ -17,7 +17,7 @@ from dashboards.figures import FIGURES, rows_behind
 from staff.models import Presence
 from tests import builders
 from tests.dashboards.center import NOW, Center
-from tickets import services
+from tickets import ending, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -336,7 +336,7 @@ def test_who_may_not_see_the_board_may_not_reassign_on_it(center, ticket, who):
 
 
 def test_a_resolved_ticket_is_refused_with_the_reason(center, ticket):
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="Reset", verified="test", by=None, at=NOW)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="Reset", verified="test", by=None, at=NOW)
     answer = signed_in(center.supervisor).post(address(ticket), {"owner": center.agents[1].pk}, **HTMX)
     assert answer.status_code == 422
     assert "This is not possible while the state is “Resolved”." in text(answer)

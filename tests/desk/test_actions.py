@@ -15,7 +15,7 @@ from sla.models import Deadline
 from staff import permissions
 from tests import builders
 from tests.builders import MONDAY
-from tickets import services
+from tickets import conversation, ending, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +67,7 @@ def in_state(ticket, agent, state):
         "new": [],
         "pending": [lambda: services.wait_for_customer(ticket_id=ticket.pk, reason="documents", by=agent)],
         "in_review": [lambda: services.submit_for_review(ticket_id=ticket.pk, by=agent)],
-        "resolved": [lambda: services.resolve_ticket(ticket_id=ticket.pk, resolution="ok", verified="test", by=agent)],
+        "resolved": [lambda: ending.resolve_ticket(ticket_id=ticket.pk, resolution="ok", verified="test", by=agent)],
         "assigned": [lambda: services.assign_ticket(ticket_id=ticket.pk, owner=agent, by=None)],
     }
     for step in steps.get(state, []):
@@ -280,7 +280,7 @@ def test_a_form_sent_twice_is_taken_once(client, agent, ticket, name, more):
 )
 def test_whoever_was_overtaken_sees_by_whom_and_can_send_again(client, agent, lead, ticket, name, data, typed):
     seen = ticket.version
-    services.add_internal_note(ticket_id=ticket.pk, body="wait a moment", by=lead, at=NOW)
+    conversation.add_internal_note(ticket_id=ticket.pk, body="wait a moment", by=lead, at=NOW)
     answer = send(client, agent, ticket, name, {**data, "version": seen}, HTMX)
     assert answer.status_code == 409
     assert "banner-conflict" in answer.text

@@ -8,7 +8,7 @@ from django.urls import reverse
 from notifications.models import Message
 from tests import builders
 from tests.builders import MONDAY
-from tickets import services
+from tickets import conversation
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +22,7 @@ def demo(settings):
 def replied(**fields):
     agent = builders.person("agent")
     ticket = builders.ticket(agent, customer=builders.customer(**fields))
-    services.reply_to_customer(ticket_id=ticket.pk, body="The line is <being> repaired.", by=agent, at=MONDAY)
+    conversation.reply_to_customer(ticket_id=ticket.pk, body="The line is <being> repaired.", by=agent, at=MONDAY)
     return ticket
 
 

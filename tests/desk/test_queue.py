@@ -13,11 +13,11 @@ from django.urls import reverse
 from common import clock
 from desk import lists
 from desk.lists import Listing, Place
-from desk.presenters import list_view
+from desk.rows import list_view
 from tests import builders
 from tests.builders import MONDAY
 from tests.proof import many
-from tickets import services
+from tickets import conversation, ending, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +74,7 @@ def test_overdue_first_and_longest_then_the_nearest_then_the_paused_then_by_age(
     long_over = mine(agent, subject="long over", at=MONDAY)
     over = mine(agent, subject="over", at=MONDAY + timedelta(minutes=30))
     paused = mine(agent, subject="held", at=MONDAY)
-    services.reply_to_customer(ticket_id=paused.pk, body="…", by=agent, at=MONDAY)
+    conversation.reply_to_customer(ticket_id=paused.pk, body="…", by=agent, at=MONDAY)
     assert near.pk < long_over.pk < over.pk
     assert subjects(agent) == ["long over", "over", "near", "held"]
 
@@ -91,7 +91,7 @@ def test_what_was_resolved_today_is_done_today_and_what_yesterday_is_not():
     agent = builders.person("agent")
     for subject, at in [("today", NOW), ("last night", MONDAY - timedelta(hours=10))]:
         ticket = mine(agent, subject=subject, at=MONDAY - timedelta(days=1))
-        services.resolve_ticket(ticket_id=ticket.pk, resolution="fixed", verified="test", by=agent, at=at)
+        ending.resolve_ticket(ticket_id=ticket.pk, resolution="fixed", verified="test", by=agent, at=at)
     assert subjects(agent, Listing(tab="done")) == ["today"]
 
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from common import clock
 from desk import lists
 from desk.lists import TEAM, Listing
-from desk.presenters import list_view
+from desk.rows import list_view
 from tests import builders
 from tests.builders import MONDAY
 from tests.desk.test_queue import statements

@@ -15,15 +15,17 @@ from cases.states import Channel
 from common import clock
 from customers.models import Address, Region
 from customers.services import add_service
-from desk import presenters
+from desk.clocks import due_words, ledger, limit_words
+from desk.conversation import conversation
 from desk.lists import Listing
-from desk.presenters import Pane, conversation, due_words, ledger, limit_words
+from desk.presenters import Pane
 from sla.models import Deadline
 from sla.services import deadlines_of
 from tests import builders
 from tests.builders import MONDAY
 from tests.desk.test_queue import statements
-from tickets import services
+from tickets import conversation as talk
+from tickets import ending, handling, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -161,7 +163,7 @@ def test_the_full_page_costs_at_most_fourteen_statements(client, role, beside):
     ticket = builders.ticket(person, type="fault", complex=True, needs_visit=True, customer=buyer, description="Red")
     for number in range(3):
         builders.ticket(person, customer=buyer, subject=str(number))
-        services.add_internal_note(ticket_id=ticket.pk, body=str(number), by=person, at=MONDAY)
+        talk.add_internal_note(ticket_id=ticket.pk, body=str(number), by=person, at=MONDAY)
     # People and teams that only the timeline's facts name: the dearest case.
     services.assign_ticket(ticket_id=ticket.pk, owner=other, by=None, at=MONDAY)
     services.assign_ticket(ticket_id=ticket.pk, team=builders.team("third"), by=None, at=MONDAY)
@@ -207,12 +209,12 @@ def test_what_the_role_may_not_is_not_shown(agent, ticket):
 
 
 def test_a_resolved_ticket_offers_confirming_and_reopening_first(agent, ticket):
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="new splitter", verified="test", by=agent, at=NOW)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="new splitter", verified="test", by=agent, at=NOW)
     assert [(verb.name, verb.reasons) for verb in pane(ticket, agent).verbs.bar] == [("confirm", ()), ("reopen", ())]
 
 
 def test_milestones_belong_to_faults_and_show_their_time(agent, ticket):
-    services.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent, at=NOW)
+    handling.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent, at=NOW)
     assert [(m["words"], m["at"]) for m in pane(ticket, agent).verbs.milestones] == [
         ("Located", NOW),
         ("Restored", None),
@@ -231,8 +233,8 @@ def test_at_most_four_clocks_are_in_front_and_none_is_lost(agent):
 
 
 def test_a_reopened_ticket_keeps_the_verdicts_of_the_earlier_round(agent, ticket):
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="reset", verified="test", by=agent, at=NOW)
-    services.reopen_ticket(ticket_id=ticket.pk, reason="red again", by=agent, at=NOW)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="reset", verified="test", by=agent, at=NOW)
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="red again", by=agent, at=NOW)
     clocks = pane(ticket, agent).clocks
     assert [earlier["round"] for earlier in clocks.earlier] == [1]
     met = next(clock for clock in clocks.earlier[0]["clocks"] if clock.name == "Resolution · 24 h")
@@ -274,10 +276,10 @@ def test_the_end_of_a_day_is_said_as_such(agent, ticket):
 
 def test_the_conversation_is_in_order_and_tells_nothing_twice(agent, ticket):
     lead = builders.person("lead")
-    services.reply_to_customer(ticket_id=ticket.pk, body="We look", by=agent, at=MONDAY + timedelta(minutes=2))
-    services.add_internal_note(ticket_id=ticket.pk, body="Splitter?", by=lead, at=MONDAY + timedelta(minutes=3))
-    services.log_call(ticket_id=ticket.pk, body="", outcome="no_answer", by=agent, at=MONDAY + timedelta(minutes=4))
-    services.customer_wrote(
+    talk.reply_to_customer(ticket_id=ticket.pk, body="We look", by=agent, at=MONDAY + timedelta(minutes=2))
+    talk.add_internal_note(ticket_id=ticket.pk, body="Splitter?", by=lead, at=MONDAY + timedelta(minutes=3))
+    talk.log_call(ticket_id=ticket.pk, body="", outcome="no_answer", by=agent, at=MONDAY + timedelta(minutes=4))
+    talk.customer_wrote(
         ticket_id=ticket.pk, body="Well?", channel=Channel.SMS, by=agent, at=MONDAY + timedelta(minutes=5)
     )
     entries = conversation(Ticket.objects.with_people().get(pk=ticket.pk), agent).entries
@@ -299,9 +301,9 @@ def test_the_conversation_is_in_order_and_tells_nothing_twice(agent, ticket):
 
 
 def test_a_long_history_is_cut_and_can_be_shown_whole(client, agent, ticket, monkeypatch):
-    monkeypatch.setattr(presenters, "ENTRIES_SHOWN", 2)
+    monkeypatch.setattr("desk.conversation.ENTRIES_SHOWN", 2)
     for number in range(4):
-        services.add_internal_note(ticket_id=ticket.pk, body=f"note {number}", by=agent, at=NOW)
+        talk.add_internal_note(ticket_id=ticket.pk, body=f"note {number}", by=agent, at=NOW)
     text = open_page(client, agent, ticket).text
     assert "note 3" in text
     assert "note 0" not in text
@@ -311,7 +313,7 @@ def test_a_long_history_is_cut_and_can_be_shown_whole(client, agent, ticket, mon
 
 
 def test_what_people_wrote_is_shown_as_typed_and_never_as_markup(client, agent, ticket):
-    services.add_internal_note(ticket_id=ticket.pk, body="<b>x</b>\nsecond", by=agent, at=NOW)
+    talk.add_internal_note(ticket_id=ticket.pk, body="<b>x</b>\nsecond", by=agent, at=NOW)
     assert "&lt;b&gt;x&lt;/b&gt;<br>second" in open_page(client, agent, ticket).text
 
 

@@ -34,7 +34,7 @@ from notifications.services import deliver, notify
 from tests import builders
 from tests.builders import MONDAY
 from tests.conftest import ROOT
-from tickets import services
+from tickets import ending, services
 from tickets.models import Ticket
 
 from .smsc import ENQUIRE, RESPONSE, SMSC, UNBIND
@@ -253,9 +253,9 @@ def test_among_several_the_number_decides_and_without_one_nobody_guesses(handler
 def test_what_is_resolved_but_not_closed_is_still_talked_about(handlers, ticket):
     agent = ticket.first_contact
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=MONDAY)
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=MONDAY)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=MONDAY)
     assert receive("no, it is not").case_id == ticket.pk
-    services.confirm_ticket(ticket_id=ticket.pk, by=agent, at=MONDAY)
+    ending.confirm_ticket(ticket_id=ticket.pk, by=agent, at=MONDAY)
     assert receive("thanks", number="2").outcome == "waiting"
 
 

@@ -32,7 +32,7 @@ from sla.states import Verdict
 from tests import builders
 from tests.builders import MONDAY
 from tests.conftest import ROOT
-from tickets import services
+from tickets import ending, services
 
 pytestmark = pytest.mark.django_db
 
@@ -199,7 +199,7 @@ def test_a_worker_killed_between_claim_and_delivery_loses_nothing(case, postbox,
 def test_an_accepted_completion_notice_keeps_the_promise_of_that_notice(case, postbox):
     agent = case.first_contact
     services.take_ticket(ticket_id=case.pk, by=agent, at=MONDAY)
-    services.resolve_ticket(
+    ending.resolve_ticket(
         ticket_id=case.pk, resolution="new splitter", verified="test", by=agent, at=MONDAY + timedelta(hours=1)
     )
     assert deliver_due(now=MONDAY + timedelta(hours=2)) == 1

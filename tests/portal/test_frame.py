@@ -15,7 +15,7 @@ from portal.models import Session
 from tests import builders
 from tests.builders import MONDAY
 from tests.portal.visitors import PHONE, Visitor, at, link, words
-from tickets import outages, services
+from tickets import conversation, ending, outages, services
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("house")]
 KB = 1024
@@ -37,11 +37,11 @@ def pages(visitor, customer, region, time):
     ticket = builders.ticket(agent, customer=customer, type="fault", needs_visit=True, description="断网 " * 60)
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=MONDAY)
     for number in range(10):
-        services.reply_to_customer(ticket_id=ticket.pk, body=f"Answer {number}. " * 20, by=agent, at=MONDAY)
+        conversation.reply_to_customer(ticket_id=ticket.pk, body=f"Answer {number}. " * 20, by=agent, at=MONDAY)
     outage = outages.enter_outage(region=region, text_zh="光缆故障。" * 20, text_en="A fiber is cut. " * 10, by=None)
     solved = builders.ticket(agent, customer=customer)
     services.take_ticket(ticket_id=solved.pk, by=agent, at=MONDAY)
-    services.resolve_ticket(ticket_id=solved.pk, resolution="New modem. " * 30, verified="test", by=agent, at=MONDAY)
+    ending.resolve_ticket(ticket_id=solved.pk, resolution="New modem. " * 30, verified="test", by=agent, at=MONDAY)
     stranger = Visitor()
     visitor.sign_in()
     case = reverse("portal:case", args=[ticket.number])

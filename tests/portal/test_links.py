@@ -16,7 +16,7 @@ from portal.models import Session
 from tests import builders
 from tests.builders import MONDAY
 from tests.portal.visitors import OTHER_PHONE, PHONE, Visitor, link, words
-from tickets import services
+from tickets import ending, services
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -36,7 +36,7 @@ def ticket(agent, customer):
 
 @pytest.fixture
 def resolved(ticket, agent, time):
-    return services.resolve_ticket(
+    return ending.resolve_ticket(
         ticket_id=ticket.pk, resolution="New modem", verified="test", by=agent, at=time.at - timedelta(hours=1)
     )
 
@@ -117,7 +117,7 @@ def test_confirming_again_is_calm_and_changes_nothing(visitor, resolved, time):
 
 
 def test_confirming_what_was_closed_for_silence_is_calm_too(visitor, resolved, time):
-    services.close_silent_ticket(ticket_id=resolved.pk, at=time.at)
+    ending.close_silent_ticket(ticket_id=resolved.pk, at=time.at)
     address = link(resolved, "confirm", at=time.at)
     page = visitor.get(address)
     assert "Closed, as we heard nothing more" in words(page)

@@ -16,7 +16,7 @@ from portal.words import STANDINGS
 from tests import builders
 from tests.builders import MONDAY
 from tests.portal.visitors import OTHER_PHONE, PHONE, Visitor, link, words
-from tickets import services
+from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -40,7 +40,7 @@ def case(ticket, act=""):
 
 
 def resolve(ticket, agent, at):
-    return services.resolve_ticket(ticket_id=ticket.pk, resolution="New modem", verified="test", by=agent, at=at)
+    return ending.resolve_ticket(ticket_id=ticket.pk, resolution="New modem", verified="test", by=agent, at=at)
 
 
 # --- who gets in -----------------------------------------------------------------------------------------------------
@@ -140,12 +140,12 @@ def test_after_signing_in_the_wanted_matter_opens(visitor, ticket):
 
 def test_only_what_is_public_is_seen(visitor, ticket, agent, customer, time):
     at = MONDAY + timedelta(minutes=30)
-    services.reply_to_customer(ticket_id=ticket.pk, body="We test the line.", by=agent, at=at)
-    services.add_internal_note(ticket_id=ticket.pk, body="SECRET-NOTE splitter 3", by=agent, at=at)
-    services.log_call(ticket_id=ticket.pk, body="SECRET-CALL", outcome="no_answer", by=agent, at=at)
-    services.escalate_ticket(ticket_id=ticket.pk, reason="SECRET-REASON", by=agent, at=at)
-    services.plan_ticket(ticket_id=ticket.pk, plan="SECRET-PLAN", cost="SECRET-COST", by=agent, at=at)
-    services.log_call(ticket_id=ticket.pk, body="SECRET: she sounded tired.", outcome="reached", by=agent, at=at)
+    conversation.reply_to_customer(ticket_id=ticket.pk, body="We test the line.", by=agent, at=at)
+    conversation.add_internal_note(ticket_id=ticket.pk, body="SECRET-NOTE splitter 3", by=agent, at=at)
+    conversation.log_call(ticket_id=ticket.pk, body="SECRET-CALL", outcome="no_answer", by=agent, at=at)
+    handling.escalate_ticket(ticket_id=ticket.pk, reason="SECRET-REASON", by=agent, at=at)
+    handling.plan_ticket(ticket_id=ticket.pk, plan="SECRET-PLAN", cost="SECRET-COST", by=agent, at=at)
+    conversation.log_call(ticket_id=ticket.pk, body="SECRET: she sounded tired.", outcome="reached", by=agent, at=at)
     visitor.sign_in()
     for address in (case(ticket), link(ticket, at=time.at), link(ticket, "confirm", at=time.at)):
         page = visitor.get(address)
@@ -160,7 +160,7 @@ def test_only_what_is_public_is_seen(visitor, ticket, agent, customer, time):
 
 def test_no_wording_of_the_timeline_leaks_into_the_page(visitor, ticket, agent, time):
     """Every fact of a busy case is in the database; of them the page says only what the customer may know."""
-    services.reclassify_ticket(ticket_id=ticket.pk, urgency="urgent", by=agent, at=time.at)
+    handling.reclassify_ticket(ticket_id=ticket.pk, urgency="urgent", by=agent, at=time.at)
     services.hold_ticket(ticket_id=ticket.pk, reason="supplier", by=agent, at=time.at)
     assert CaseEvent.objects.filter(case=ticket).count() > 6
     visitor.sign_in()
@@ -203,22 +203,22 @@ def test_the_way_of_a_fault_step_by_step(ticket, agent, customer, time):
     assert steps(ticket, customer, time) == [
         ("done", "Fault reported"), ("now", "We are working on it"), ("next", "Repair done"),
     ]  # fmt: skip
-    services.need_visit(ticket_id=ticket.pk, by=agent, at=time.at)
-    services.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent, at=time.skip(minutes=1))
+    handling.need_visit(ticket_id=ticket.pk, by=agent, at=time.at)
+    handling.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent, at=time.skip(minutes=1))
     assert steps(ticket, customer, time) == [
         ("done", "Fault reported"), ("done", "Cause found"), ("now", "We are working on it"),
         ("next", "A technician comes"), ("next", "Repair done"),
     ]  # fmt: skip
-    services.reach_milestone(ticket_id=ticket.pk, milestone="on_site", by=agent, at=time.skip(minutes=1))
-    services.reach_milestone(ticket_id=ticket.pk, milestone="restored", by=agent, at=time.skip(minutes=1))
+    handling.reach_milestone(ticket_id=ticket.pk, milestone="on_site", by=agent, at=time.skip(minutes=1))
+    handling.reach_milestone(ticket_id=ticket.pk, milestone="restored", by=agent, at=time.skip(minutes=1))
     resolve(ticket, agent, time.skip(minutes=1))
     assert steps(ticket, customer, time) == [
         ("done", "Fault reported"), ("done", "Cause found"), ("done", "The technician was there"),
         ("done", "Service restored"), ("done", "Repair done"), ("now", "Please confirm"),
     ]  # fmt: skip
-    services.confirm_ticket(ticket_id=ticket.pk, by=customer, how="portal", at=time.skip(minutes=1))
+    ending.confirm_ticket(ticket_id=ticket.pk, by=customer, how="portal", at=time.skip(minutes=1))
     assert steps(ticket, customer, time)[-1] == ("done", "You confirmed it")
-    services.reopen_ticket(ticket_id=ticket.pk, reason="x", by=customer, at=time.skip(minutes=1))
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="x", by=customer, at=time.skip(minutes=1))
     assert steps(ticket, customer, time) == [
         ("done", "Fault reported"), ("done", "Taken up again"), ("now", "We are working on it"),
         ("next", "A technician comes"), ("next", "Repair done"),
@@ -233,7 +233,7 @@ STATES = {
         "We need papers or details from you.",
     ),
     "cancelled": (
-        lambda t, a, c, at: services.cancel_ticket(ticket_id=t.pk, reason="twice", by=a, at=at),
+        lambda t, a, c, at: ending.cancel_ticket(ticket_id=t.pk, reason="twice", by=a, at=at),
         "Withdrawn",
         "This matter was withdrawn.",
     ),
@@ -269,7 +269,7 @@ def test_promises_are_said_in_plain_words(visitor, agent, customer, time):
     time.skip(minutes=16)
     assert "We promised an answer by 14:15 today and are late. We are sorry." in page()
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=time.at)
-    services.reply_to_customer(ticket_id=ticket.pk, body="Sorry!", by=agent, at=time.at)
+    conversation.reply_to_customer(ticket_id=ticket.pk, body="Sorry!", by=agent, at=time.at)
     assert "Answered 14:16 today, 1 minute late. We are sorry." in page()
     assert "Promised within 15 minutes. Counted so far: 16 minutes. Every hour counts, day and night." in page()
 
@@ -297,7 +297,7 @@ def test_what_waits_for_the_customer_comes_first(visitor, ticket, agent, custome
     page = visitor.get("/").content.decode()
     places = [page.index(number.number) for number in (solved, newest, ticket)]
     assert places == sorted(places)
-    services.confirm_ticket(ticket_id=solved.pk, by=customer, at=time.at)
+    ending.confirm_ticket(ticket_id=solved.pk, by=customer, at=time.at)
     assert solved.number not in visitor.get("/").content.decode()
     assert solved.number in visitor.get("/my/cases/").content.decode()
 
@@ -315,7 +315,7 @@ def test_lists_cost_the_same_however_long(visitor, agent, customer, django_asser
 
 def test_a_matter_costs_the_same_however_long(visitor, ticket, agent, django_assert_max_num_queries):
     for number in range(20):
-        services.reply_to_customer(ticket_id=ticket.pk, body=f"Answer {number}", by=agent, at=MONDAY)
+        conversation.reply_to_customer(ticket_id=ticket.pk, body=f"Answer {number}", by=agent, at=MONDAY)
     visitor.sign_in()
     with django_assert_max_num_queries(9):
         assert words(visitor.get(case(ticket))).count("Answer ") == 20
@@ -386,7 +386,7 @@ def test_there_is_an_end_to_writing(visitor, ticket, monkeypatch):
 
 
 def test_nothing_is_written_on_what_is_closed(visitor, ticket, agent, time):
-    services.cancel_ticket(ticket_id=ticket.pk, reason="twice", by=agent, at=time.at)
+    ending.cancel_ticket(ticket_id=ticket.pk, reason="twice", by=agent, at=time.at)
     visitor.sign_in()
     assert "Write to us" not in words(visitor.get(case(ticket)))
     page = visitor.post(case(ticket, "write/"), {"body": "Too late", "key": "a"})

@@ -33,8 +33,8 @@ def many(count: int, by: Any, **fields: Any) -> list[int]:
     from common.bulk import insert_rows
     from sla.models import Deadline, Timer
     from tests import builders
+    from tickets.ending import cancel_ticket
     from tickets.models import Ticket
-    from tickets.services import cancel_ticket
 
     pattern = Ticket.objects.get(pk=builders.ticket(by, **fields).pk)
     deadlines = list(Deadline.objects.filter(case_id=pattern.pk))

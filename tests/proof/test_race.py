@@ -18,7 +18,7 @@ from sla.sweep import sweep
 from tests import builders
 from tests.builders import MONDAY
 from tests.proof import PROOF, broken_timelines, late_without_breach, many, out_of_step, steps_taken, twice
-from tickets import services
+from tickets import conversation, ending, handling, services
 
 SECONDS = 120 if PROOF else 6
 CASES, SWEEPERS, PEOPLE = 50, 4, 4
@@ -41,15 +41,15 @@ def act(chance: random.Random, case_id: int, by, at) -> None:
     if choice < 2:
         services.wait_for_customer(ticket_id=case_id, reason="documents", by=by, at=at)
     elif choice < 4:
-        services.customer_wrote(ticket_id=case_id, body="here it is", channel="web", at=at)
+        conversation.customer_wrote(ticket_id=case_id, body="here it is", channel="web", at=at)
     elif choice == 4:
-        services.resolve_ticket(ticket_id=case_id, resolution="new cable", verified="test", by=by, at=at)
+        ending.resolve_ticket(ticket_id=case_id, resolution="new cable", verified="test", by=by, at=at)
     elif choice == 5:
-        services.reopen_ticket(ticket_id=case_id, reason="again", by=by, at=at)
+        ending.reopen_ticket(ticket_id=case_id, reason="again", by=by, at=at)
     elif choice == 6:
-        services.reply_to_customer(ticket_id=case_id, body="we are on it", by=by, at=at)
+        conversation.reply_to_customer(ticket_id=case_id, body="we are on it", by=by, at=at)
     elif choice == 7:
-        services.reclassify_ticket(ticket_id=case_id, urgency=chance.choice(["normal", "urgent"]), by=by, at=at)
+        handling.reclassify_ticket(ticket_id=case_id, urgency=chance.choice(["normal", "urgent"]), by=by, at=at)
     else:
         services.start_ticket(ticket_id=case_id, by=by, at=at)
 

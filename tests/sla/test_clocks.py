@@ -24,7 +24,7 @@ from sla.sweep import sweep
 from tests import builders
 from tests.builders import MONDAY
 from tests.proof import out_of_step, steps_taken, twice
-from tickets import services
+from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -64,15 +64,17 @@ def merge(ticket_id: int, at) -> None:
 SOLVED = {"resolution": "new cable", "verified": "test"}
 WAYS_OUT = {
     "resume": lambda t, by, at: services.resume_ticket(ticket_id=t, by=by, at=at),
-    "resume by the customer": lambda t, by, at: services.customer_wrote(ticket_id=t, body="x", channel="sms", at=at),
+    "resume by the customer": lambda t, by, at: conversation.customer_wrote(
+        ticket_id=t, body="x", channel="sms", at=at
+    ),
     "hold": lambda t, by, at: services.hold_ticket(ticket_id=t, reason="parts", by=by, at=at),
     "wait": lambda t, by, at: services.wait_for_customer(ticket_id=t, reason="documents", by=by, at=at),
     "return_to_dispatcher": lambda t, by, at: services.return_ticket(ticket_id=t, reason="not ours", by=by, at=at),
-    "resolve": lambda t, by, at: services.resolve_ticket(ticket_id=t, by=by, at=at, **SOLVED),
-    "resolve in a reply": lambda t, by, at: services.reply_to_customer(
+    "resolve": lambda t, by, at: ending.resolve_ticket(ticket_id=t, by=by, at=at, **SOLVED),
+    "resolve in a reply": lambda t, by, at: conversation.reply_to_customer(
         ticket_id=t, body="done", by=by, at=at, then="resolve", verified="test"
     ),
-    "cancel": lambda t, by, at: services.cancel_ticket(ticket_id=t, reason="withdrawn", by=by, at=at),
+    "cancel": lambda t, by, at: ending.cancel_ticket(ticket_id=t, reason="withdrawn", by=by, at=at),
     "merge": lambda t, by, at: merge(t, at),
 }
 
@@ -149,7 +151,7 @@ def test_resolved_out_of_a_pause_and_reopened_later_begins_unpaused(agent):
     ticket = builders.ticket(agent, channel="phone", owner=agent)
     WAYS_OUT["wait"](ticket.pk, agent, hours(2))
     WAYS_OUT["resolve"](ticket.pk, agent, hours(50))
-    services.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(60))
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(60))
     again = deadline(ticket, cycle=2)
     assert (again.state, again.pauses, again.carried) == (DeadlineState.RUNNING, [], timedelta(hours=2))
     assert again.due_at == hours(60 + 22)
@@ -241,9 +243,9 @@ def test_a_promise_made_void_by_mistake_comes_back_and_ran_all_the_while(agent):
     """Found by this suite: reclassified away and back, a fault stayed without its legal limit."""
     ticket = builders.ticket(agent, type="fault", needs_visit=True, channel="phone", owner=agent)
     dues = dict(Deadline.objects.filter(case=ticket).values_list("promise", "due_at"))
-    services.reclassify_ticket(ticket_id=ticket.pk, type="enquiry", by=agent, at=hours(1))
+    handling.reclassify_ticket(ticket_id=ticket.pk, type="enquiry", by=agent, at=hours(1))
     assert deadline(ticket, "statutory_repair").state == DeadlineState.CANCELLED
-    services.reclassify_ticket(ticket_id=ticket.pk, type="fault", by=agent, at=hours(2))
+    handling.reclassify_ticket(ticket_id=ticket.pk, type="fault", by=agent, at=hours(2))
     live = Deadline.objects.filter(case=ticket, state="running")
     assert dict(live.values_list("promise", "due_at")) == {p: d for p, d in dues.items() if p != "first_response"}
     assert out_of_step() == []
@@ -255,7 +257,7 @@ def test_a_promise_that_begins_on_a_waiting_case_shares_its_pause(agent):
     """Found by this suite: it ran on while the case waited for the customer."""
     ticket = builders.ticket(agent, type="enquiry", channel="phone", owner=agent)
     WAYS_OUT["wait"](ticket.pk, agent, hours(2))
-    services.reclassify_ticket(ticket_id=ticket.pk, type="fault", by=agent, at=hours(40))
+    handling.reclassify_ticket(ticket_id=ticket.pk, type="fault", by=agent, at=hours(40))
     restore = deadline(ticket, "restore")
     assert (restore.state, restore.due_at) == (DeadlineState.PAUSED, None)
     WAYS_OUT["resume"](ticket.pk, agent, hours(50))
@@ -272,9 +274,9 @@ def test_under_a_rule_that_never_pauses_the_clock_runs_again_at_once(agent):
     publish_policy({"rule": rules}, at=MONDAY, valid_from=None)
     ticket = builders.ticket(agent, type="enquiry", channel="phone", owner=agent)
     WAYS_OUT["wait"](ticket.pk, agent, hours(2))
-    services.reclassify_ticket(ticket_id=ticket.pk, type="fault", by=agent, at=hours(12))
+    handling.reclassify_ticket(ticket_id=ticket.pk, type="fault", by=agent, at=hours(12))
     assert (deadline(ticket).state, deadline(ticket).due_at) == (DeadlineState.RUNNING, hours(34))
-    services.reclassify_ticket(ticket_id=ticket.pk, type="enquiry", by=agent, at=hours(14))
+    handling.reclassify_ticket(ticket_id=ticket.pk, type="enquiry", by=agent, at=hours(14))
     assert (deadline(ticket).state, len(deadline(ticket).pauses)) == (DeadlineState.PAUSED, 2)
 
 
@@ -283,8 +285,8 @@ def test_a_step_taken_under_a_rule_is_not_taken_again_when_that_rule_comes_back(
     ticket = builders.ticket(agent, type="enquiry", channel="phone", owner=agent)
     sweep(now=hours(29))
     assert ticket.events.filter(kind="promise_after").count() == 1
-    services.reclassify_ticket(ticket_id=ticket.pk, type="suggestion", by=agent, at=hours(30))
-    services.reclassify_ticket(ticket_id=ticket.pk, type="enquiry", by=agent, at=hours(31))
+    handling.reclassify_ticket(ticket_id=ticket.pk, type="suggestion", by=agent, at=hours(30))
+    handling.reclassify_ticket(ticket_id=ticket.pk, type="enquiry", by=agent, at=hours(31))
     sweep(now=hours(32))
     assert twice(steps_taken([ticket.pk])) == {}
     assert ticket.events.filter(kind="promise_after").count() == 1
@@ -299,13 +301,13 @@ def test_a_shorter_limit_that_was_over_before_the_pause_shows_as_missed(agent):
     )
     ticket = builders.ticket(agent, channel="phone", owner=agent)
     WAYS_OUT["wait"](ticket.pk, agent, hours(2))
-    services.reclassify_ticket(ticket_id=ticket.pk, urgency="urgent", by=agent, at=hours(3))
+    handling.reclassify_ticket(ticket_id=ticket.pk, urgency="urgent", by=agent, at=hours(3))
     kept = Ticket.objects.get(pk=ticket.pk)
     assert (kept.clock_state, kept.sort_due_at) == (ClockState.RUNNING, hours(1))
     sweep(now=hours(4))
     assert ticket.events.get(kind="promise_breach").at == hours(1)
     # And back: the pause has gone on, and nothing of it is forgotten.
-    services.reclassify_ticket(ticket_id=ticket.pk, urgency="normal", by=agent, at=hours(5))
+    handling.reclassify_ticket(ticket_id=ticket.pk, urgency="normal", by=agent, at=hours(5))
     WAYS_OUT["resume"](ticket.pk, agent, hours(12))
     assert deadline(ticket).due_at == hours(34)
 
@@ -317,9 +319,11 @@ def test_evidence_entered_after_a_late_stop_corrects_the_verdict(agent):
     """Found by this suite: an answer in time that was entered after a later answer was not looked at."""
     ticket = builders.ticket(agent, owner=agent)
     sweep(now=MONDAY + timedelta(minutes=16))
-    services.reply_to_customer(ticket_id=ticket.pk, body="Hello", by=agent, at=MONDAY + timedelta(minutes=20))
+    conversation.reply_to_customer(ticket_id=ticket.pk, body="Hello", by=agent, at=MONDAY + timedelta(minutes=20))
     assert deadline(ticket, "first_response").verdict(hours(1)) == Verdict.MISSED
-    services.log_call(ticket_id=ticket.pk, body="called", outcome="reached", by=agent, at=MONDAY + timedelta(minutes=9))
+    conversation.log_call(
+        ticket_id=ticket.pk, body="called", outcome="reached", by=agent, at=MONDAY + timedelta(minutes=9)
+    )
     first = deadline(ticket, "first_response")
     assert (first.stopped_at, first.verdict(hours(1))) == (MONDAY + timedelta(minutes=9), Verdict.MET)
     assert ticket.events.filter(kind="verdict_corrected").count() == 1
@@ -331,7 +335,7 @@ def test_a_later_answer_changes_nothing_about_an_earlier_one(agent):
     ticket = builders.ticket(agent, owner=agent)
     for minutes in (5, 9, 30):
         at = MONDAY + timedelta(minutes=minutes)
-        services.reply_to_customer(ticket_id=ticket.pk, body="Hello", by=agent, at=at)
+        conversation.reply_to_customer(ticket_id=ticket.pk, body="Hello", by=agent, at=at)
     assert deadline(ticket, "first_response").stopped_at == MONDAY + timedelta(minutes=5)
     assert ticket.events.filter(kind="clocks_stopped").count() == 1
 
@@ -340,7 +344,7 @@ def test_late_evidence_that_is_late_itself_corrects_nothing(agent):
     ticket = builders.ticket(agent, owner=agent)
     sweep(now=hours(1))
     at = MONDAY + timedelta(minutes=15, microseconds=1)
-    services.log_call(ticket_id=ticket.pk, body="called", outcome="reached", by=agent, at=at)
+    conversation.log_call(ticket_id=ticket.pk, body="called", outcome="reached", by=agent, at=at)
     assert deadline(ticket, "first_response").verdict(hours(2)) == Verdict.MISSED
     assert not ticket.events.filter(kind="verdict_corrected").exists()
 
@@ -360,9 +364,9 @@ def test_the_completion_notice_is_kept_by(agent, kept_by):
     if kept_by == "acceptance":
         deliver_due(now=hours(7))
     elif kept_by == "a call":
-        services.log_call(ticket_id=ticket.pk, body="told her", outcome="reached", by=agent, at=hours(7))
+        conversation.log_call(ticket_id=ticket.pk, body="told her", outcome="reached", by=agent, at=hours(7))
     else:
-        services.confirm_ticket(ticket_id=ticket.pk, by=agent, at=hours(7))
+        ending.confirm_ticket(ticket_id=ticket.pk, by=agent, at=hours(7))
     notice = deadline(ticket, "completion_notice")
     assert (notice.stopped_at, notice.verdict(hours(99))) == (hours(7), Verdict.MET)
 
@@ -370,7 +374,7 @@ def test_the_completion_notice_is_kept_by(agent, kept_by):
 @pytest.mark.parametrize("outcome", ["no_answer", "wrong_number"])
 def test_a_call_that_reaches_nobody_does_not_keep_it_and_the_miss_is_told(agent, outcome):
     ticket = resolved(agent, customer=None)
-    services.log_call(ticket_id=ticket.pk, body="", outcome=outcome, by=agent, at=hours(7))
+    conversation.log_call(ticket_id=ticket.pk, body="", outcome=outcome, by=agent, at=hours(7))
     sweep(now=hours(30))
     assert deadline(ticket, "completion_notice").verdict(hours(31)) == Verdict.MISSED
     assert Message.objects.filter(template="promise_missed", person=agent).count() == 1
@@ -407,14 +411,14 @@ def test_reopening_is_possible_for_thirty_days_after_closing_and_not_a_moment_lo
     last = hours(7) + timedelta(days=30)
     for at, allowed in ((last, True), (last + timedelta(microseconds=1), False)):
         ticket = resolved(agent, customer=None)
-        services.confirm_ticket(ticket_id=ticket.pk, by=agent, at=hours(7))
+        ending.confirm_ticket(ticket_id=ticket.pk, by=agent, at=hours(7))
         before = Ticket.objects.filter(pk=ticket.pk).values().get()
         if allowed:
-            services.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=at)
+            ending.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=at)
             assert Ticket.objects.get(pk=ticket.pk).cycle == 2
         else:
             with pytest.raises(DomainError):
-                services.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=at)
+                ending.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=at)
             assert Ticket.objects.filter(pk=ticket.pk).values().get() == before
 
 
@@ -425,7 +429,7 @@ def test_three_rounds_keep_three_verdicts(agent):
         at += timedelta(hours=spent)
         WAYS_OUT["resolve"](ticket.pk, agent, at)
         at += timedelta(hours=1)
-        services.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=at)
+        ending.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=at)
     verdicts = [deadline(ticket, cycle=cycle).verdict(at) for cycle in (1, 2, 3)]
     assert verdicts == [Verdict.MET, Verdict.MISSED, Verdict.MET]
     assert deadline(ticket, cycle=4).due_at == at + timedelta(hours=6)  # a quarter is left, whatever was used
@@ -436,11 +440,11 @@ def test_policy_versions_are_kept_by_the_case_through_every_change(agent):
     first = PolicyVersion.objects.get()
     rule = {"promise": "resolve", "stop": "resolved", "limit": "1h"}
     publish_policy({"rule": [rule]}, at=hours(1), valid_from=hours(1))
-    services.reclassify_ticket(ticket_id=ticket.pk, type="enquiry", by=agent, at=hours(2))
-    services.reclassify_ticket(ticket_id=ticket.pk, complex=True, by=agent, at=hours(3))
-    services.reclassify_ticket(ticket_id=ticket.pk, complex=False, by=agent, at=hours(3))
+    handling.reclassify_ticket(ticket_id=ticket.pk, type="enquiry", by=agent, at=hours(2))
+    handling.reclassify_ticket(ticket_id=ticket.pk, complex=True, by=agent, at=hours(3))
+    handling.reclassify_ticket(ticket_id=ticket.pk, complex=False, by=agent, at=hours(3))
     WAYS_OUT["resolve"](ticket.pk, agent, hours(4))
-    services.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(5))
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(5))
     versions = set(Deadline.objects.filter(case=ticket).values_list("rule__version", flat=True))
     assert versions == {first.pk}
     late = builders.ticket(agent, customer=None, at=hours(6), received_at=hours(0.5))

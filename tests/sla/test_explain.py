@@ -27,7 +27,7 @@ from tests.builders import MONDAY
 from tests.conftest import PROOF
 from tests.proof import out_of_step
 from tests.sla.oracle import Oracle
-from tickets import services
+from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -144,13 +144,13 @@ def play(act: str, ticket, agent, at: datetime) -> bool:
             case "resume":
                 services.resume_ticket(**common)
             case "customer":
-                services.customer_wrote(ticket_id=ticket.pk, body="x", channel="web", at=at)
+                conversation.customer_wrote(ticket_id=ticket.pk, body="x", channel="web", at=at)
             case "resolve":
-                services.resolve_ticket(resolution="x", verified="test", **common)
+                ending.resolve_ticket(resolution="x", verified="test", **common)
             case "reopen":
-                services.reopen_ticket(reason="x", **common)
+                ending.reopen_ticket(reason="x", **common)
             case type:
-                services.reclassify_ticket(type=type, **common)
+                handling.reclassify_ticket(type=type, **common)
     except DomainError:
         return False
     return True

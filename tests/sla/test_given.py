@@ -25,7 +25,7 @@ from sla.sweep import sweep
 from tests import builders
 from tests.builders import MONDAY
 from tests.proof import out_of_step, steps_taken, twice
-from tickets import services
+from tickets import ending, handling, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -194,7 +194,7 @@ def test_what_was_missed_before_we_broke_it_keeps_its_own_miss(ticket):
 
 
 def test_what_was_kept_cannot_be_broken_any_more(ticket, agent):
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(2))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(2))
     assert break_it(ticket, hours(3), "resolve") == []
     assert deadline(ticket, "resolve").verdict(hours(99)) == Verdict.MET
 
@@ -211,7 +211,7 @@ def test_a_paused_promise_can_be_broken_and_its_pause_is_closed(ticket, agent):
 def test_a_broken_resolution_shows_as_missed_in_the_queue_and_counts_as_missed_on_the_board(ticket, agent):
     supervisor = builders.person("supervisor", team=None)
     break_it(ticket, hours(2), "resolve", "we_cancelled")
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(3))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(3))
     done = Ticket.objects.get(pk=ticket.pk)
     assert (done.clock_state, done.clock_left, done.sort_due_at) == (ClockState.MISSED, None, NEVER)
 
@@ -228,7 +228,7 @@ def test_a_broken_resolution_shows_as_missed_in_the_queue_and_counts_as_missed_o
 
 def test_pages_say_that_we_broke_it(ticket, agent, client):
     break_it(ticket, hours(2), "resolve", "we_cancelled")
-    services.cancel_ticket(ticket_id=ticket.pk, reason="by mistake", by=None, at=hours(3))
+    ending.cancel_ticket(ticket_id=ticket.pk, reason="by mistake", by=None, at=hours(3))
     client.force_login(builders.person("supervisor", team=None))
     client.cookies["django_language"] = "en"
     number, pk = Ticket.objects.get(pk=ticket.pk).number, deadline(ticket, "resolve").pk
@@ -292,7 +292,7 @@ def test_a_promise_put_off_follows_a_reclassification_without_moving(agent):
     publish_policy({"rule": [RESOLVE, urgent]}, at=MONDAY, valid_from=None)
     ticket = builders.ticket(agent, channel="phone", owner=agent)
     put_off(ticket, hours(50), hours(1))
-    services.reclassify_ticket(ticket_id=ticket.pk, urgency="urgent", by=None, at=hours(2))
+    handling.reclassify_ticket(ticket_id=ticket.pk, urgency="urgent", by=None, at=hours(2))
     assert deadline(ticket, "resolve").due_at == hours(50)
     put_off(ticket, None, hours(3))
     assert deadline(ticket, "resolve").due_at == hours(8)
@@ -315,7 +315,7 @@ def test_what_cannot_be_put_off_says_why_and_stays(agent, promise, at, words):
     ticket = builders.ticket(agent, channel="phone", owner=agent)
     sla.give_due(case_id=ticket.pk, dues={"visit": hours(6)}, at=MONDAY)
     if words == "not running":
-        services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=MONDAY)
+        ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=MONDAY)
     before = list(Deadline.objects.order_by("pk").values())
     with override("en"), pytest.raises(DomainError, match=words):
         put_off(ticket, hours(90), hours(at), promise)
@@ -325,7 +325,7 @@ def test_what_cannot_be_put_off_says_why_and_stays(agent, promise, at, words):
 
 def test_undoing_what_ended_meanwhile_does_nothing(ticket, agent):
     put_off(ticket, hours(50), hours(1))
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(30))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(30))
     assert put_off(ticket, None, hours(31)) is None
     assert deadline(ticket, "resolve").verdict(hours(99)) == Verdict.MET
 

@@ -23,7 +23,7 @@ from sla.sweep import sweep
 from tests import builders
 from tests.builders import MONDAY
 from tests.proof import many, steps_taken, twice
-from tickets import services
+from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def phone(agent, **fields):
 def test_lesson_10_raising_the_priority_while_paused_keeps_the_pause(agent):
     ticket = phone(agent)
     services.wait_for_customer(ticket_id=ticket.pk, reason="documents", by=agent, at=hours(1))
-    services.reclassify_ticket(ticket_id=ticket.pk, urgency="urgent", by=agent, at=hours(25))
+    handling.reclassify_ticket(ticket_id=ticket.pk, urgency="urgent", by=agent, at=hours(25))
     services.resume_ticket(ticket_id=ticket.pk, by=agent, at=hours(73))
     assert deadline(ticket).aim.used(hours(73)) == timedelta(hours=1)
     assert sla.explain(deadline(ticket), now=hours(74)).used == timedelta(hours=2)
@@ -66,7 +66,7 @@ def test_lesson_11_from_paused_straight_to_resolved_half_a_year_later_counts_no_
     ticket = phone(agent)
     services.wait_for_customer(ticket_id=ticket.pk, reason="documents", by=agent, at=hours(2))
     sla.extend_pause(case_id=ticket.pk, until=hours(9000), reason="abroad", by=agent, at=hours(3))
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(24 * 180))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(24 * 180))
     assert sla.explain(deadline(ticket), now=hours(9999)).used == timedelta(hours=2)
     assert deadline(ticket).verdict(hours(9999)) == Verdict.MET
 
@@ -88,7 +88,7 @@ def test_lesson_12_a_pinned_deadline_is_moved_by_neither_pause_nor_calendar_nor_
     Deadline.objects.filter(case=ticket, promise="resolve").update(pinned_at=hours(60), due_at=hours(60))
     services.wait_for_customer(ticket_id=ticket.pk, reason="documents", by=agent, at=hours(2))
     assert deadline(ticket).state == DeadlineState.RUNNING
-    services.reclassify_ticket(ticket_id=ticket.pk, urgency="urgent", by=agent, at=hours(3))
+    handling.reclassify_ticket(ticket_id=ticket.pk, urgency="urgent", by=agent, at=hours(3))
     services.resume_ticket(ticket_id=ticket.pk, by=agent, at=hours(30))
     assert (deadline(ticket).due_at, deadline(ticket).pauses) == (hours(60), [])
 
@@ -108,9 +108,9 @@ def test_lesson_13_pausing_is_per_clock_and_needs_a_reason(agent):
 
 def test_lesson_14_closed_in_time_reopened_and_missed_is_one_miss_in_cycle_two(agent):
     ticket = phone(agent)
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(6))
-    services.log_call(ticket_id=ticket.pk, body="told", outcome="reached", by=agent, at=hours(6))
-    services.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(200))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(6))
+    conversation.log_call(ticket_id=ticket.pk, body="told", outcome="reached", by=agent, at=hours(6))
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(200))
     assert deadline(ticket, cycle=2).due_at == hours(200 + 18)  # solved time is not counted
     sweep(now=hours(300))
     breaches = ticket.events.filter(kind="promise_breach").values_list("facts__promise", "facts__cycle")
@@ -124,11 +124,11 @@ WRITTEN = ["web", "app", "sms", "email", "chat", "social", "partner", "monitorin
 
 
 def public_reply(ticket, agent, at):
-    services.reply_to_customer(ticket_id=ticket.pk, body="Hello", by=agent, at=at)
+    conversation.reply_to_customer(ticket_id=ticket.pk, body="Hello", by=agent, at=at)
 
 
 def call(outcome):
-    return lambda ticket, agent, at: services.log_call(
+    return lambda ticket, agent, at: conversation.log_call(
         ticket_id=ticket.pk, body="spoke", outcome=outcome, by=agent, at=at
     )
 
@@ -139,15 +139,15 @@ ANSWERS = {
     "a call nobody answered": (call("no_answer"), False),
     "a call to a wrong number": (call("wrong_number"), False),
     "an internal note": (
-        lambda ticket, agent, at: services.add_internal_note(ticket_id=ticket.pk, body="x", by=agent, at=at), False,
+        lambda ticket, agent, at: conversation.add_internal_note(ticket_id=ticket.pk, body="x", by=agent, at=at), False,
     ),
     "the customer writing again": (
-        lambda ticket, agent, at: services.customer_wrote(ticket_id=ticket.pk, body="hello?", channel="web", at=at),
+        lambda ticket, agent, at: conversation.customer_wrote(ticket_id=ticket.pk, body="hello?", channel="web", at=at),
         False,
     ),
     "taking it": (lambda ticket, agent, at: services.take_ticket(ticket_id=ticket.pk, by=agent, at=at), False),
     "escalating it": (
-        lambda ticket, agent, at: services.escalate_ticket(ticket_id=ticket.pk, reason="x", by=agent, at=at), False,
+        lambda ticket, agent, at: handling.escalate_ticket(ticket_id=ticket.pk, reason="x", by=agent, at=at), False,
     ),
     "waiting": (
         lambda ticket, agent, at: services.wait_for_customer(
@@ -193,7 +193,7 @@ def test_lesson_16_re_aiming_twice_changes_nothing_and_touches_no_ticket(agent):
 
 def test_lesson_16_a_promise_no_longer_made_has_no_timer_left(agent):
     ticket = builders.ticket(agent, type="fault", channel="phone", owner=agent)
-    services.reclassify_ticket(ticket_id=ticket.pk, type="enquiry", by=agent, at=hours(1))
+    handling.reclassify_ticket(ticket_id=ticket.pk, type="enquiry", by=agent, at=hours(1))
     left = set(Timer.objects.filter(case=ticket).values_list("deadline__promise", flat=True))
     assert left == {"resolve"}
 
@@ -218,7 +218,7 @@ def test_lesson_18_a_postponed_due_date_warns_again(agent):
     ticket = phone(agent)
     sweep(now=hours(3.5))
     for severity, now in (("several", 7), ("area", 13)):
-        services.reclassify_ticket(ticket_id=ticket.pk, severity=severity, by=agent, at=hours(now - 2))
+        handling.reclassify_ticket(ticket_id=ticket.pk, severity=severity, by=agent, at=hours(now - 2))
         sweep(now=hours(now))
     dues = ticket.events.filter(kind="promise_warn").order_by("seq").values_list("facts__due", flat=True)
     # The missed four hours were told at 5 h; the warnings of the later targets come all the same.
@@ -249,12 +249,12 @@ def test_lesson_20_an_end_cancels_the_timers_in_the_same_transaction(agent, end)
     ticket = builders.ticket(agent, type="fault", channel="phone", owner=agent)
     timers.set_timer("test.anything", key="x", fire_at=hours(9), case=ticket)
     if end == "cancel":
-        services.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(1))
+        ending.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(1))
     elif end == "merge":
         merge(ticket.pk, hours(1))
     else:
-        services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(1))
-        services.confirm_ticket(ticket_id=ticket.pk, by=agent, at=hours(2))
+        ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(1))
+        ending.confirm_ticket(ticket_id=ticket.pk, by=agent, at=hours(2))
     assert not Timer.objects.filter(case=ticket).exists()
     assert not Deadline.objects.filter(case=ticket, state__in=["running", "paused"]).exists()
 
@@ -264,7 +264,7 @@ def test_lesson_20_an_end_that_fails_keeps_its_timers(agent, monkeypatch):
     before = Timer.objects.filter(case=ticket).count()
     monkeypatch.setattr(services.cases, "write", lambda *_a, **_k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        services.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(1))
+        ending.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(1))
     assert Timer.objects.filter(case=ticket).count() == before
 
 
@@ -298,7 +298,7 @@ def test_lesson_23_ten_in_the_morning_is_a_row_on_days_when_the_clocks_change_to
     zone, day = ZoneInfo("Europe/Berlin"), date.fromisoformat(change)
     resolved = datetime.combine(day - timedelta(days=1), time(15), tzinfo=zone)
     ticket = phone(agent, at=resolved - timedelta(hours=1))
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=resolved)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=resolved)
     fired = []
     for number in range(3):
         timer = Timer.objects.get(key=f"silence-{ticket.pk}-1")

@@ -17,7 +17,7 @@ from sla.sweep import sweep
 from tests import builders
 from tests.builders import MONDAY
 from tests.proof import out_of_step
-from tickets import services
+from tickets import ending, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -69,7 +69,7 @@ def test_the_preview_lists_exactly_what_re_aiming_moves(agent):
 
 def test_nothing_is_listed_that_is_over_pinned_or_on_another_calendar(agent):
     live, done, pinned = (opened(agent, hours(0)) for _ in range(3))
-    services.resolve_ticket(ticket_id=done.pk, resolution="x", verified="test", by=agent, at=hours(1))
+    ending.resolve_ticket(ticket_id=done.pk, resolution="x", verified="test", by=agent, at=hours(1))
     Deadline.objects.filter(case=pinned).update(pinned_at=hours(60), due_at=hours(60))
     listed = sla.preview_retarget("office", office(closed=["2026-03-02", "2026-03-03"]), at=hours(2))
     assert [move.deadline.case_id for move in listed] == [live.pk]
@@ -154,7 +154,7 @@ def test_publishing_what_is_there_already_makes_no_version(agent):
 
 def test_an_old_version_never_changes(agent):
     ticket = opened(agent, hours(0))
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(1))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(1))
     before = Deadline.objects.values().get(case=ticket)
     publish_calendar(CLOSED_WEDNESDAY, at=hours(2))
     sla.retarget(ticket.pk, at=hours(3))

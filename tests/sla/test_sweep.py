@@ -18,7 +18,7 @@ from sla.sweep import sweep
 from tests import builders
 from tests.builders import MONDAY
 from tests.proof import broken_timelines, many, out_of_step, steps_taken, twice
-from tickets import services
+from tickets import conversation, handling
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -171,7 +171,7 @@ def test_a_breach_is_dated_by_its_deadline_whatever_hour_the_sweep_ran(agent):
 def test_the_instant_due_is_not_yet_a_breach_for_whoever_answers_then_and_is_one_for_the_sweep(agent):
     ticket = builders.ticket(agent)
     sweep(now=MONDAY + timedelta(minutes=15))
-    services.reply_to_customer(ticket_id=ticket.pk, body="Hello", by=agent, at=MONDAY + timedelta(minutes=15))
+    conversation.reply_to_customer(ticket_id=ticket.pk, body="Hello", by=agent, at=MONDAY + timedelta(minutes=15))
     deadline = Deadline.objects.get(case=ticket, promise="first_response")
     assert deadline.verdict(hours(9)) == "met"
     assert ticket.events.filter(kind="verdict_corrected").count() == 1
@@ -187,7 +187,7 @@ def test_a_moment_before_its_time_nothing_happens(agent):
 def test_a_case_at_the_tier_already_records_skipped_and_tells_nobody(agent):
     builders.person("lead")
     ticket = builders.ticket(agent, channel="phone")
-    services.escalate_ticket(ticket_id=ticket.pk, reason="needs a specialist", by=agent, at=hours(1))
+    handling.escalate_ticket(ticket_id=ticket.pk, reason="needs a specialist", by=agent, at=hours(1))
     before = Message.objects.count()
     sweep(now=hours(12))
     event = ticket.events.get(kind="promise_tier")

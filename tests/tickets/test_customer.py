@@ -16,7 +16,7 @@ from notifications.services import deliver_due
 from sla.models import Deadline
 from tests import builders
 from tests.builders import MONDAY
-from tickets import services
+from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 from tickets.permissions import access_ticket
 from tickets.states import State
@@ -45,7 +45,7 @@ def resolved(customer):
     agent = builders.person("agent")
     ticket = builders.ticket(agent, customer=customer)
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=MONDAY)
-    return services.resolve_ticket(
+    return ending.resolve_ticket(
         ticket_id=ticket.pk, resolution="New modem", verified="test", by=agent, at=MONDAY + timedelta(hours=1)
     )
 
@@ -79,7 +79,7 @@ def test_the_place_is_one_of_the_customer_s(customer, stranger):
 
 def test_confirming_closes_it_as_the_customer_s_act(customer):
     ticket = resolved(customer)
-    closed = services.confirm_ticket(ticket_id=ticket.pk, by=customer, how="link", at=LATER)
+    closed = ending.confirm_ticket(ticket_id=ticket.pk, by=customer, how="link", at=LATER)
     assert (closed.state, closed.closed_because, closed.confirmed_at) == (State.CLOSED, "confirmed", LATER)
     event = CaseEvent.objects.get(case=ticket, kind="confirmed")
     assert (event.by_kind, event.by, event.facts["how"]) == ("customer", None, "link")
@@ -87,7 +87,7 @@ def test_confirming_closes_it_as_the_customer_s_act(customer):
 
 def test_reopening_keeps_the_customer_s_words_in_the_conversation(customer):
     ticket = resolved(customer)
-    again = services.reopen_ticket(ticket_id=ticket.pk, reason="还是断网", by=customer, at=LATER)
+    again = ending.reopen_ticket(ticket_id=ticket.pk, reason="还是断网", by=customer, at=LATER)
     assert (again.state, again.cycle, again.unanswered) == (State.IN_PROGRESS, 2, 1)
     note = Note.objects.get(case=ticket, body="还是断网")
     assert (note.visibility, note.direction, note.channel) == ("public", "in", "web")
@@ -97,9 +97,9 @@ def test_reopening_keeps_the_customer_s_words_in_the_conversation(customer):
 def test_another_customer_finds_nothing(customer, stranger):
     ticket = resolved(customer)
     acts = [
-        lambda: services.confirm_ticket(ticket_id=ticket.pk, by=stranger, at=LATER),
-        lambda: services.reopen_ticket(ticket_id=ticket.pk, reason="x", by=stranger, at=LATER),
-        lambda: services.customer_wrote(ticket_id=ticket.pk, body="x", channel="web", by=stranger, at=LATER),
+        lambda: ending.confirm_ticket(ticket_id=ticket.pk, by=stranger, at=LATER),
+        lambda: ending.reopen_ticket(ticket_id=ticket.pk, reason="x", by=stranger, at=LATER),
+        lambda: conversation.customer_wrote(ticket_id=ticket.pk, body="x", channel="web", by=stranger, at=LATER),
         lambda: access_ticket(stranger, ticket.pk),
     ]
     for act in acts:
@@ -110,17 +110,17 @@ def test_another_customer_finds_nothing(customer, stranger):
 
 
 STAFF_ONLY = {
-    "resolve": lambda pk, by: services.resolve_ticket(ticket_id=pk, resolution="x", verified="test", by=by),
-    "cancel": lambda pk, by: services.cancel_ticket(ticket_id=pk, reason="x", by=by),
-    "reply": lambda pk, by: services.reply_to_customer(ticket_id=pk, body="x", by=by),
-    "note": lambda pk, by: services.add_internal_note(ticket_id=pk, body="x", by=by),
-    "call": lambda pk, by: services.log_call(ticket_id=pk, body="x", outcome="reached", by=by),
+    "resolve": lambda pk, by: ending.resolve_ticket(ticket_id=pk, resolution="x", verified="test", by=by),
+    "cancel": lambda pk, by: ending.cancel_ticket(ticket_id=pk, reason="x", by=by),
+    "reply": lambda pk, by: conversation.reply_to_customer(ticket_id=pk, body="x", by=by),
+    "note": lambda pk, by: conversation.add_internal_note(ticket_id=pk, body="x", by=by),
+    "call": lambda pk, by: conversation.log_call(ticket_id=pk, body="x", outcome="reached", by=by),
     "assign": lambda pk, by: services.assign_ticket(ticket_id=pk, team=builders.team(), by=by),
-    "reclassify": lambda pk, by: services.reclassify_ticket(ticket_id=pk, urgency="urgent", by=by),
-    "escalate": lambda pk, by: services.escalate_ticket(ticket_id=pk, reason="x", by=by),
+    "reclassify": lambda pk, by: handling.reclassify_ticket(ticket_id=pk, urgency="urgent", by=by),
+    "escalate": lambda pk, by: handling.escalate_ticket(ticket_id=pk, reason="x", by=by),
     "wait": lambda pk, by: services.wait_for_customer(ticket_id=pk, reason="documents", by=by),
-    "milestone": lambda pk, by: services.reach_milestone(ticket_id=pk, milestone="restored", by=by),
-    "need a visit": lambda pk, by: services.need_visit(ticket_id=pk, by=by),
+    "milestone": lambda pk, by: handling.reach_milestone(ticket_id=pk, milestone="restored", by=by),
+    "need a visit": lambda pk, by: handling.need_visit(ticket_id=pk, by=by),
 }
 
 
@@ -135,7 +135,7 @@ def test_the_work_itself_is_not_the_customer_s(customer, act):
 
 def test_an_open_ticket_is_not_confirmed(customer):
     with pytest.raises(TransitionRefused):
-        services.confirm_ticket(ticket_id=opened(customer).pk, by=customer, at=LATER)
+        ending.confirm_ticket(ticket_id=opened(customer).pk, by=customer, at=LATER)
 
 
 def test_messages_bring_a_link_that_fits_the_moment(customer):
@@ -154,7 +154,7 @@ def test_messages_bring_a_link_that_fits_the_moment(customer):
 def test_the_link_to_confirm_lives_as_long_as_reopening_is_possible(customer):
     ticket = resolved(customer)
     token = Message.objects.get(case=ticket, template="ticket_resolved").context["link"].split("/")[-2]
-    services.close_silent_ticket(ticket_id=ticket.pk, at=MONDAY + timedelta(days=3))
+    ending.close_silent_ticket(ticket_id=ticket.pk, at=MONDAY + timedelta(days=3))
     last = MONDAY + timedelta(days=33)
     assert read_token(token, at=last).purpose == Purpose.CONFIRM
-    assert services.reopen_ticket(ticket_id=ticket.pk, reason="x", by=customer, at=last).state == State.IN_PROGRESS
+    assert ending.reopen_ticket(ticket_id=ticket.pk, reason="x", by=customer, at=last).state == State.IN_PROGRESS

@@ -21,7 +21,7 @@ from staff.models import Team
 from tests import builders
 from tests.builders import MONDAY
 from tests.proof import many, out_of_step, steps_taken, twice
-from tickets import services
+from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -115,7 +115,7 @@ def test_one_batch_hands_up_what_nobody_has_and_what_nobody_answered_and_leaves_
 def test_an_answered_ticket_that_somebody_has_keeps_its_owner(people):
     agent = people["agent"]
     ticket = builders.ticket(agent, channel="web", owner=agent)
-    services.reply_to_customer(ticket_id=ticket.pk, body="We are on it.", by=agent, at=hours(1))
+    conversation.reply_to_customer(ticket_id=ticket.pk, body="We are on it.", by=agent, at=hours(1))
     sweep(now=hours(20))
     assert (now(ticket).owner, now(ticket).tier, handed(ticket)) == (agent, 3, [])
     whole(ticket)
@@ -124,7 +124,7 @@ def test_an_answered_ticket_that_somebody_has_keeps_its_owner(people):
 def test_a_case_at_that_tier_already_records_skipped_and_keeps_its_people(people):
     agent = people["agent"]
     ticket = builders.ticket(agent, channel="web", owner=agent)
-    services.escalate_ticket(ticket_id=ticket.pk, reason="hard", by=agent, at=hours(1))
+    handling.escalate_ticket(ticket_id=ticket.pk, reason="hard", by=agent, at=hours(1))
     sweep(now=hours(13))
     (tier,) = ticket.events.filter(kind="promise_tier").values_list("facts", flat=True)
     assert tier["skipped"] == "reached"
@@ -169,7 +169,7 @@ def test_whoever_is_given_the_ticket_can_go_on_with_it(people):
     ticket = builders.ticket(people["agent"], channel="phone")
     sweep(now=hours(12))
     services.start_ticket(ticket_id=ticket.pk, by=people["lead"], at=hours(13))
-    services.resolve_ticket(
+    ending.resolve_ticket(
         ticket_id=ticket.pk,
         resolution="x",
         verified="test",

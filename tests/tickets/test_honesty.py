@@ -15,7 +15,7 @@ from sla.states import DeadlineState, Verdict
 from sla.sweep import sweep
 from tests import builders
 from tests.builders import MONDAY
-from tickets import services
+from tickets import conversation, ending, handling
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -42,25 +42,25 @@ def deadline(ticket, promise, cycle=1):
 
 def resolved(agent, at, **fields):
     ticket = builders.ticket(agent, owner=agent, **fields)
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="restarted", verified="test", by=agent, at=at)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="restarted", verified="test", by=agent, at=at)
     return ticket
 
 
 def test_reopening_erases_no_miss_and_forgets_no_first_reply(agent):
     missed, owed = resolved(agent, hours(1)), resolved(agent, minutes(2), customer=None)
-    services.reopen_ticket(ticket_id=missed.pk, reason="again", by=agent, at=hours(30))
-    services.reopen_ticket(ticket_id=owed.pk, reason="again", by=agent, at=minutes(5))
+    ending.reopen_ticket(ticket_id=missed.pk, reason="again", by=agent, at=hours(30))
+    ending.reopen_ticket(ticket_id=owed.pk, reason="again", by=agent, at=minutes(5))
     assert deadline(missed, "first_response").verdict(hours(31)) == Verdict.MISSED
     assert deadline(missed, "completion_notice").verdict(hours(31)) == Verdict.MISSED
     assert deadline(owed, "first_response").state == DeadlineState.RUNNING
-    services.reply_to_customer(ticket_id=owed.pk, body="Hello", by=agent, at=minutes(10))
+    conversation.reply_to_customer(ticket_id=owed.pk, body="Hello", by=agent, at=minutes(10))
     assert deadline(owed, "first_response").verdict(hours(1)) == Verdict.MET
 
 
 def test_a_promise_made_by_reclassifying_a_reopened_ticket_counts_from_the_reopening(agent):
     ticket = resolved(agent, hours(1), channel="phone")
-    services.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(240))
-    services.reclassify_ticket(ticket_id=ticket.pk, type="fault", by=agent, at=hours(241))
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(240))
+    handling.reclassify_ticket(ticket_id=ticket.pk, type="fault", by=agent, at=hours(241))
     assert deadline(ticket, "statutory_repair", cycle=2).started_at == hours(240)
     sweep(now=hours(242))
     assert not ticket.events.filter(kind="promise_breach").exists()
@@ -68,9 +68,9 @@ def test_a_promise_made_by_reclassifying_a_reopened_ticket_counts_from_the_reope
 
 def test_what_was_done_before_counts_for_a_promise_made_later(agent):
     ticket = builders.ticket(agent, owner=agent)
-    services.reply_to_customer(ticket_id=ticket.pk, body="Hello", by=agent, at=minutes(10))
-    services.plan_ticket(ticket_id=ticket.pk, plan="new cable", by=agent, at=minutes(20))
-    services.reclassify_ticket(ticket_id=ticket.pk, complex=True, by=agent, at=hours(3))
+    conversation.reply_to_customer(ticket_id=ticket.pk, body="Hello", by=agent, at=minutes(10))
+    handling.plan_ticket(ticket_id=ticket.pk, plan="new cable", by=agent, at=minutes(20))
+    handling.reclassify_ticket(ticket_id=ticket.pk, complex=True, by=agent, at=hours(3))
     assert deadline(ticket, "complex_reply").stopped_at == minutes(10)
     assert deadline(ticket, "first_handling").stopped_at == minutes(20)
     sweep(now=hours(4))
@@ -80,8 +80,8 @@ def test_what_was_done_before_counts_for_a_promise_made_later(agent):
 
 def test_a_notice_of_an_earlier_cycle_keeps_no_promise_of_this_one(agent):
     ticket = resolved(agent, hours(1), channel="phone")
-    services.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(2))
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="cable", verified="test", by=agent, at=hours(3))
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(2))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="cable", verified="test", by=agent, at=hours(3))
     Message.objects.filter(key=f"resolved-{ticket.pk}-2").update(try_at=hours(100))
     assert deliver_due(now=hours(4)) == 1
     assert deadline(ticket, "completion_notice", cycle=2).state == DeadlineState.RUNNING
@@ -89,7 +89,7 @@ def test_a_notice_of_an_earlier_cycle_keeps_no_promise_of_this_one(agent):
 
 def test_cancelling_erases_no_miss(agent):
     ticket = builders.ticket(agent, type="fault", channel="phone", owner=agent)
-    services.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(60))
+    ending.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(60))
     verdicts = {d.promise: d.verdict(hours(61)) for d in Deadline.objects.filter(case=ticket)}
     assert verdicts["statutory_repair"] == verdicts["resolve"] == Verdict.MISSED
 
@@ -99,7 +99,7 @@ def test_nobody_is_closed_for_silence_who_was_not_told_or_who_answered(agent, wh
     ticket = resolved(agent, hours(1), channel="phone")
     if why == "answered":
         deliver_due(now=hours(1))
-        services.customer_wrote(ticket_id=ticket.pk, body="still broken", channel="sms", at=hours(2))
+        conversation.customer_wrote(ticket_id=ticket.pk, body="still broken", channel="sms", at=hours(2))
     for day in range(1, 6):
         sweep(now=MONDAY + timedelta(days=day, hours=1, minutes=1))
     assert Ticket.objects.get(pk=ticket.pk).state == State.RESOLVED
@@ -107,7 +107,7 @@ def test_nobody_is_closed_for_silence_who_was_not_told_or_who_answered(agent, wh
     assert Message.objects.filter(template="ticket_unheard", person=agent).count() == 5
     # Once the customer is told, or answered, the three days begin.
     if why == "answered":
-        services.reply_to_customer(
+        conversation.reply_to_customer(
             ticket_id=ticket.pk, body="It was another line.", by=agent, at=MONDAY + timedelta(days=5, hours=5)
         )
     deliver_due(now=MONDAY + timedelta(days=5, hours=6))
@@ -121,7 +121,7 @@ def test_a_reminder_not_yet_sent_is_withdrawn_when_the_customer_confirms(agent):
     ticket = resolved(agent, hours(1), channel="phone")
     deliver_due(now=hours(1))
     sweep(now=MONDAY + timedelta(days=1, hours=2))
-    services.confirm_ticket(ticket_id=ticket.pk, by=agent, at=MONDAY + timedelta(days=1, hours=3))
+    ending.confirm_ticket(ticket_id=ticket.pk, by=agent, at=MONDAY + timedelta(days=1, hours=3))
     assert deliver_due(now=MONDAY + timedelta(days=1, hours=4)) == 0
     assert Message.objects.get(template="ticket_reminder").state == Message.State.CANCELLED
 
@@ -129,10 +129,10 @@ def test_a_reminder_not_yet_sent_is_withdrawn_when_the_customer_confirms(agent):
 def test_a_form_sent_twice_is_one_reply_and_with_other_words_it_is_refused(agent):
     ticket = builders.ticket(agent, owner=agent)
     sent = {"ticket_id": ticket.pk, "by": agent, "key": "once", "version": ticket.version, "at": minutes(1)}
-    services.reply_to_customer(body="Hello", **sent)
-    services.reply_to_customer(body="Hello", **sent)
+    conversation.reply_to_customer(body="Hello", **sent)
+    conversation.reply_to_customer(body="Hello", **sent)
     with pytest.raises(StaleVersion):
-        services.reply_to_customer(body="Something else", **sent)
+        conversation.reply_to_customer(body="Something else", **sent)
     assert list(ticket.notes.values_list("body", flat=True)) == ["Hello"]
 
 
@@ -140,6 +140,6 @@ def test_whoever_was_told_of_a_miss_is_told_of_the_correction(agent):
     people = {agent, builders.person("lead"), builders.person("supervisor", team=None)}
     ticket = builders.ticket(agent, owner=agent)
     sweep(now=hours(2))
-    services.log_call(ticket_id=ticket.pk, body="called back", outcome="reached", by=agent, at=minutes(10))
+    conversation.log_call(ticket_id=ticket.pk, body="called back", outcome="reached", by=agent, at=minutes(10))
     told = Message.objects.filter(template="promise_corrected").values_list("person", flat=True)
     assert set(told) == {person.pk for person in people}

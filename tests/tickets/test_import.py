@@ -17,7 +17,7 @@ from sla.models import CalendarVersion, Deadline, PolicyVersion, Timer
 from tests import builders
 from tests.tickets import files
 from tests.tickets.files import CITY_HEADER, CITY_MAP, CITY_ROWS, LOG_HEADER, LOG_MAP, LOG_ROWS
-from tickets import services
+from tickets import ending
 from tickets.importing.bulk import import_file
 from tickets.importing.maps import SHIPPED, MapError, load_map
 from tickets.importing.reading import Broken, open_text, rows
@@ -124,7 +124,7 @@ def test_a_closing_time_that_arrived_since_closes_what_is_open_here(tmp_path):
 
 def test_what_people_ended_here_stays_ended(tmp_path):
     brought(tmp_path)
-    services.cancel_ticket(ticket_id=ticket_of("0074").pk, reason="swept by the wind", by=None)
+    ending.cancel_ticket(ticket_id=ticket_of("0074").pk, reason="swept by the wind", by=None)
     later = [row.replace("08:00:00,,", "08:00:00,2011-08-01 10:00:00,") for row in CITY_ROWS]
     assert brought(tmp_path, later).updated == 0
     assert ticket_of("0074").state == State.CANCELLED

@@ -16,7 +16,7 @@ from sla.states import DeadlineState, Verdict
 from sla.sweep import sweep
 from tests import builders
 from tests.builders import MONDAY
-from tickets import services
+from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -68,18 +68,20 @@ def test_at_the_phone_the_intake_is_the_first_reply(agent):
 def test_neither_taking_nor_notes_nor_unanswered_calls_are_a_first_reply(agent):
     ticket = builders.ticket(agent)
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=minutes(1))
-    services.add_internal_note(ticket_id=ticket.pk, body="looks like the splitter", by=agent, at=minutes(2))
-    services.log_call(ticket_id=ticket.pk, body="", outcome="no_answer", by=agent, at=minutes(3))
+    conversation.add_internal_note(ticket_id=ticket.pk, body="looks like the splitter", by=agent, at=minutes(2))
+    conversation.log_call(ticket_id=ticket.pk, body="", outcome="no_answer", by=agent, at=minutes(3))
     assert deadline(ticket, "first_response").state == DeadlineState.RUNNING
-    services.log_call(ticket_id=ticket.pk, body="explained", outcome="reached", by=agent, at=minutes(4))
+    conversation.log_call(ticket_id=ticket.pk, body="explained", outcome="reached", by=agent, at=minutes(4))
     first = deadline(ticket, "first_response")
     assert (first.stopped_at, first.verdict(minutes(5))) == (minutes(4), Verdict.MET)
 
 
 def test_an_answer_at_the_due_instant_is_in_time_and_a_microsecond_later_is_not(agent):
     in_time, late = builders.ticket(agent), builders.ticket(agent, customer=None)
-    services.reply_to_customer(ticket_id=in_time.pk, body="Hello", by=agent, at=minutes(15))
-    services.reply_to_customer(ticket_id=late.pk, body="Hello", by=agent, at=minutes(15) + timedelta(microseconds=1))
+    conversation.reply_to_customer(ticket_id=in_time.pk, body="Hello", by=agent, at=minutes(15))
+    conversation.reply_to_customer(
+        ticket_id=late.pk, body="Hello", by=agent, at=minutes(15) + timedelta(microseconds=1)
+    )
     assert deadline(in_time, "first_response").verdict(hours(1)) == Verdict.MET
     assert deadline(late, "first_response").verdict(hours(1)) == Verdict.MISSED
 
@@ -96,7 +98,7 @@ def test_waiting_for_the_customer_pauses_and_the_reply_resumes(agent):
         timedelta(hours=22),
         NEVER,
     )
-    services.customer_wrote(ticket_id=ticket.pk, body="here they are", channel="web", at=hours(12))
+    conversation.customer_wrote(ticket_id=ticket.pk, body="here they are", channel="web", at=hours(12))
     ticket = Ticket.objects.get(pk=ticket.pk)
     assert ticket.state == State.IN_PROGRESS
     assert ticket.sort_due_at == deadline(ticket, "resolve").due_at == hours(34)
@@ -120,7 +122,7 @@ def test_from_paused_straight_to_resolved_closes_the_pause(agent):
     ticket = builders.ticket(agent, channel="phone")
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=hours(1))
     services.wait_for_customer(ticket_id=ticket.pk, reason="documents", by=agent, at=hours(2))
-    services.resolve_ticket(
+    ending.resolve_ticket(
         ticket_id=ticket.pk, resolution="sent by the customer", verified="system", by=agent, at=hours(40)
     )
     resolve = deadline(ticket, "resolve")
@@ -172,7 +174,7 @@ def test_evidence_that_comes_late_corrects_the_verdict_and_tells_again(agent):
     ticket = builders.ticket(agent, owner=agent)
     sweep(now=minutes(16))
     assert Message.objects.filter(template="promise_missed", person=agent).count() == 1
-    services.log_call(ticket_id=ticket.pk, body="called back", outcome="reached", by=agent, at=minutes(10))
+    conversation.log_call(ticket_id=ticket.pk, body="called back", outcome="reached", by=agent, at=minutes(10))
     assert deadline(ticket, "first_response").verdict(hours(1)) == Verdict.MET
     assert ticket.events.filter(kind="verdict_corrected").count() == 1
     assert Message.objects.filter(template="promise_corrected", person=agent).count() == 1
@@ -183,7 +185,7 @@ def test_raising_the_urgency_forgets_no_time_used(agent):
     senior = builders.person("senior")
     services.take_ticket(ticket_id=ticket.pk, by=senior, at=hours(1))
     services.wait_for_customer(ticket_id=ticket.pk, reason="documents", by=senior, at=hours(2))
-    services.reclassify_ticket(ticket_id=ticket.pk, complex=False, by=senior, at=hours(50))
+    handling.reclassify_ticket(ticket_id=ticket.pk, complex=False, by=senior, at=hours(50))
     services.resume_ticket(ticket_id=ticket.pk, by=senior, at=hours(74))
     resolve = deadline(ticket, "resolve")
     assert resolve.aim.used(hours(74)) == timedelta(hours=2)
@@ -193,13 +195,13 @@ def test_raising_the_urgency_forgets_no_time_used(agent):
 def test_reopening_begins_a_cycle_that_carries_the_time_used(agent):
     ticket = builders.ticket(agent, channel="phone")
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=hours(1))
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="restarted", verified="test", by=agent, at=hours(6))
-    services.reopen_ticket(ticket_id=ticket.pk, reason="still down", by=agent, at=hours(30))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="restarted", verified="test", by=agent, at=hours(6))
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="still down", by=agent, at=hours(30))
     first, second = deadline(ticket, "resolve"), deadline(ticket, "resolve", cycle=2)
     assert first.verdict(hours(100)) == Verdict.MET
     assert second.due_at == hours(30 + 18)
     assert not Deadline.objects.filter(case=ticket, promise="first_response", cycle=2).exists()
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="new cable", verified="test", by=agent, at=hours(50))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="new cable", verified="test", by=agent, at=hours(50))
     sweep(now=hours(51))
     assert deadline(ticket, "resolve", cycle=2).verdict(hours(51)) == Verdict.MISSED
     assert deadline(ticket, "resolve").verdict(hours(51)) == Verdict.MET
@@ -208,15 +210,15 @@ def test_reopening_begins_a_cycle_that_carries_the_time_used(agent):
 def test_reopening_leaves_at_least_a_quarter_of_the_limit(agent):
     ticket = builders.ticket(agent, channel="phone")
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=hours(1))
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="restarted", verified="test", by=agent, at=hours(23))
-    services.reopen_ticket(ticket_id=ticket.pk, reason="still down", by=agent, at=hours(30))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="restarted", verified="test", by=agent, at=hours(23))
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="still down", by=agent, at=hours(30))
     assert deadline(ticket, "resolve", cycle=2).due_at == hours(36)
 
 
 def test_the_completion_notice_is_queued_and_kept_by_acceptance(agent):
     ticket = builders.ticket(agent, channel="phone")
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=hours(1))
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="restarted", verified="test", by=agent, at=hours(6))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="restarted", verified="test", by=agent, at=hours(6))
     notice = deadline(ticket, "completion_notice")
     assert (notice.state, notice.due_at) == (DeadlineState.RUNNING, hours(30))
     assert deliver_due(now=hours(6.5)) == 1
@@ -226,7 +228,7 @@ def test_the_completion_notice_is_queued_and_kept_by_acceptance(agent):
 def test_silence_reminds_twice_and_closes_on_the_third_day_at_ten(agent):
     ticket = builders.ticket(agent, channel="phone")
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=hours(1))
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="restarted", verified="test", by=agent, at=hours(6))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="restarted", verified="test", by=agent, at=hours(6))
     deliver_due(now=hours(6))
     ten = MONDAY + timedelta(hours=1)
     for day in (1, 2):
@@ -245,10 +247,10 @@ def test_ended_tickets_leave_no_timer_behind(agent, end):
     ticket = builders.ticket(agent, type="fault", channel="phone")
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=hours(1))
     if end == "cancel":
-        services.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(2))
+        ending.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(2))
     else:
-        services.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(6))
-        services.confirm_ticket(ticket_id=ticket.pk, by=agent, at=hours(7))
+        ending.resolve_ticket(ticket_id=ticket.pk, resolution="x", verified="test", by=agent, at=hours(6))
+        ending.confirm_ticket(ticket_id=ticket.pk, by=agent, at=hours(7))
     assert not Timer.objects.filter(case=ticket).exists()
     sweep(now=hours(500))
     assert not ticket.events.filter(kind="promise_breach").exists()

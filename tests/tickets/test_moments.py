@@ -11,7 +11,7 @@ from notifications.services import deliver_due
 from sla import moments as known
 from tests import builders
 from tests.builders import MONDAY
-from tickets import moments, services
+from tickets import conversation, ending, handling, moments, services
 
 pytestmark = pytest.mark.django_db
 
@@ -35,25 +35,25 @@ def test_a_ticket_announces_in_its_life_every_word_that_policies_may_use(setting
         act(services.check_ticket, passed=True)
         act(services.assign_ticket, by=lead, owner=agent)
         act(services.start_ticket)
-        act(services.log_call, outcome="no_answer", body="")
-        act(services.reply_to_customer, body="We are on it.")
-        act(services.plan_ticket, plan="New cable")
-        act(services.need_visit)
+        act(conversation.log_call, outcome="no_answer", body="")
+        act(conversation.reply_to_customer, body="We are on it.")
+        act(handling.plan_ticket, plan="New cable")
+        act(handling.need_visit)
         for milestone in ("located", "on_site", "restored"):
-            act(services.reach_milestone, milestone=milestone)
+            act(handling.reach_milestone, milestone=milestone)
         act(services.wait_for_customer, reason="documents")
         act(services.resume_ticket)
         act(services.hold_ticket, reason="parts")
         act(services.resume_ticket)
-        act(services.escalate_ticket, reason="too hard")
+        act(handling.escalate_ticket, reason="too hard")
         act(services.submit_for_review)
         act(services.review_ticket, by=lead, passed=True)
         act(services.return_ticket, reason="not ours")
         act(services.assign_ticket, by=lead, owner=agent)
-        act(services.resolve_ticket, resolution="new cable", verified="test")
+        act(ending.resolve_ticket, resolution="new cable", verified="test")
         deliver_due(now=next(hour))
-        act(services.log_call, outcome="reached", body="Told.")
-        act(services.confirm_ticket)
+        act(conversation.log_call, outcome="reached", body="Told.")
+        act(ending.confirm_ticket)
     finally:
         case_changed.disconnect(listen)
     assert {*moments.STARTS, *moments.STOPS} <= heard

@@ -23,7 +23,7 @@ from common import clock
 from common.bulk import insert_rows, update_rows
 from common.errors import DomainError
 from sla.deadlines import timer_for
-from tickets import services
+from tickets import handling, services
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -32,6 +32,7 @@ from .history import History, classification, new_ticket
 from .maps import CaseMap
 from .reading import Broken, Reader
 from .script import Act, Notes, Script, scripts
+from .walk import walk_ticket
 
 CHUNK = 400
 # Columns that a history changes after the row of a case was inserted.
@@ -218,7 +219,7 @@ def act_through_services(ticket_id: int, act: Act, ground: Ground, *, refused: C
     def reclassify(changes: dict[str, Any]) -> None:
         category = ground.category(act.record.category) if "category_id" in changes else None
         named = {name: value for name, value in changes.items() if name != "category_id"}
-        services.reclassify_ticket(ticket_id=ticket_id, by=None, category=category, at=act.at, **named)
+        handling.reclassify_ticket(ticket_id=ticket_id, by=None, category=category, at=act.at, **named)
 
     def hand_over(owner: Any, team: Any) -> None:
         team = team or (owner.team if owner else None)
@@ -232,9 +233,7 @@ def act_through_services(ticket_id: int, act: Act, ground: Ground, *, refused: C
         state=ticket.state,
         reclassify=reclassify,
         walk=lambda state: void(
-            services.walk_ticket(
-                ticket_id=ticket_id, to=state, filled=ground.filled, reason=act.record.reason, at=act.at
-            )
+            walk_ticket(ticket_id=ticket_id, to=state, filled=ground.filled, reason=act.record.reason, at=act.at)
         ),
         hand_over=hand_over,
         refused=refused,

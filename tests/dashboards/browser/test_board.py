@@ -13,7 +13,7 @@ from common import clock
 from tests import builders
 from tests.browser.conftest import Watch, complaints_of_axe
 from tests.dashboards import center as centers
-from tickets import services
+from tickets import ending
 
 Visit = Callable[..., Page]
 
@@ -106,7 +106,7 @@ def test_reassigning_in_the_row(page: Page, center: centers.Center, watch: Watch
     expect(button).to_be_focused()
     expect(page.locator("#announce")).to_have_text(f"{ticket.number} is now with {agent}.")
 
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="Reset", verified="test", by=None)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="Reset", verified="test", by=None)
     button.click()
     row.locator("select").select_option(str(center.agents[0].pk))
     row.get_by_role("button", name="Reassign").click()

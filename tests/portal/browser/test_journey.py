@@ -19,7 +19,7 @@ from notifications.models import Message
 from tests import builders
 from tests.browser.conftest import Watch, Words, complaints_of_axe
 from tests.portal.visitors import PHONE, at, code_sent
-from tickets import outages, services
+from tickets import conversation, ending, outages, services
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -84,8 +84,8 @@ def test_from_the_fault_to_its_end(visit: Visit, region: Region, watch: Watch, l
     expect(page.locator(".talk")).to_contain_text("光猫亮红灯")
 
     services.take_next_ticket(by=agent)
-    services.add_internal_note(ticket_id=ticket.pk, body="Splitter 3 is bad", by=agent)
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="换了光猫", verified="test", by=agent)
+    conversation.add_internal_note(ticket_id=ticket.pk, body="Splitter 3 is bad", by=agent)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="换了光猫", verified="test", by=agent)
     address = Message.objects.get(template="ticket_resolved").context["link"]
     page.context.clear_cookies()
     page.goto(address[address.index("/m/") :])
@@ -98,7 +98,7 @@ def test_from_the_fault_to_its_end(visit: Visit, region: Region, watch: Watch, l
     expect(page.get_by_role("status")).to_contain_text(say("We take it up again. We are sorry that it was not solved."))
     assert Ticket.objects.get().cycle == 2
 
-    services.resolve_ticket(ticket_id=ticket.pk, resolution="换了光纤", verified="test", by=agent)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="换了光纤", verified="test", by=agent)
     page.reload()
     page.get_by_role("button", name=say("Yes, solved")).click()
     expect(page.get_by_role("status")).to_contain_text(say("Thank you. We are glad that it is solved."))
@@ -125,13 +125,13 @@ def places(visit: Visit, region: Region) -> dict[str, str]:
         return services.take_ticket(ticket_id=ticket.pk, by=agent, at=now - timedelta(hours=3))
 
     busy = taken(needs_visit=True, description="断网 😟\n红灯", address=Address.objects.get())
-    services.reply_to_customer(ticket_id=busy.pk, body="We test the line.", by=agent)
+    conversation.reply_to_customer(ticket_id=busy.pk, body="We test the line.", by=agent)
     waiting = taken()
     services.wait_for_customer(ticket_id=waiting.pk, reason="documents", by=agent)
     solved, closed = taken(), taken()
     for ticket in (solved, closed):
-        services.resolve_ticket(ticket_id=ticket.pk, resolution="New modem.", verified="test", by=agent)
-    services.confirm_ticket(ticket_id=closed.pk, by=customer)
+        ending.resolve_ticket(ticket_id=ticket.pk, resolution="New modem.", verified="test", by=agent)
+    ending.confirm_ticket(ticket_id=closed.pk, by=customer)
 
     def link(ticket: Ticket, purpose: str, days: int = 30) -> str:
         return reverse("portal:link", args=[link_token(ticket, purpose, at=now, days=days)])

@@ -1,0 +1,191 @@
+"""The rows of a queue and the pane they stand in, worked out from the columns of the cases alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from cases.models import Case
+from cases.states import Channel
+from common import clockface
+from common.clockface import Chip
+from staff.models import Team
+from tickets.states import State
+
+from . import lists
+from .lists import Listing, address
+
+CHANNEL_ICONS = {
+    Channel.PHONE: "phone",
+    Channel.COUNTER: "user",
+    Channel.WEB: "monitor",
+    Channel.APP: "smartphone",
+    Channel.SMS: "message-square",
+    Channel.EMAIL: "mail",
+    Channel.CHAT: "message-circle",
+    Channel.SOCIAL: "message-circle",
+    Channel.PARTNER: "users",
+    Channel.MONITORING: "signal",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a queue, from the columns of the case alone."""
+
+    id: int
+    version: int
+    number: str
+    url: str
+    renew_url: str
+    subject: str
+    chip: Chip | None
+    priority: int
+    at: datetime
+    unread: int
+    channel_icon: str
+    who: str
+    assignee: str
+    mine: bool
+    current: bool
+    taken: bool
+
+
+_TOLD_IN_ROW = {State.RETURNED, State.IN_REVIEW, State.HELD}
+
+
+def row(case: Case, person: Any, listing: Listing, *, now: datetime, current: int | None = None) -> Row:
+    place = str(case.region) if case.region_id and case.region else ""
+    name = str(case.customer) if case.customer_id else _("No customer yet")
+    state = case.get_state_label() if case.state in _TOLD_IN_ROW else ""
+    # Under the heading of the unassigned nobody need be named.
+    assignee = str(case.owner) if case.owner_id and listing.name == lists.TEAM else ""
+    return Row(
+        id=case.pk,
+        version=case.event_seq,
+        number=case.number,
+        url=address("case", case, listing),
+        renew_url=address("row", case, listing),
+        subject=case.subject,
+        chip=case_chip(case, now=now),
+        priority=case.priority,
+        at=case.received_at,
+        unread=case.unanswered,
+        channel_icon=CHANNEL_ICONS.get(Channel(case.channel), "inbox"),
+        who=" · ".join(part for part in (state, name, place) if part),
+        assignee=assignee,
+        mine=case.owner_id == person.pk,
+        current=case.pk == current,
+        taken=case.owner_id is not None,
+    )
+
+
+def case_chip(case: Case, *, now: datetime) -> Chip | None:
+    """The chip of the nearest clock, as `sla` keeps it on the case."""
+    return clockface.chip(
+        state=case.clock_state,  # type: ignore[arg-type]
+        due_at=case.sort_due_at,
+        left=case.clock_left,
+        took=case.clock_left,
+        over=case.clock_left,
+        warn=case.clock_warn or clockface.WARN,
+        now=now,
+        name=case.subject,
+    )
+
+
+@dataclass(frozen=True)
+class ListView:
+    """The pane of rows: my queue or the team's."""
+
+    listing: Listing
+    title: str
+    total: str
+    tabs: list[dict[str, Any]]
+    groups: list[dict[str, Any]]
+    more_url: str
+    url: str
+    first: bool
+    may_open: bool
+    may_take: bool
+    teams: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def is_team(self) -> bool:
+        return self.listing.name == lists.TEAM
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for group in self.groups for row in group["rows"]]
+
+
+def list_view(
+    person: Any,
+    listing: Listing,
+    *,
+    now: datetime,
+    current: int | None = None,
+    after: str = "",
+    with_teams: bool = False,
+) -> ListView:
+    counts = lists.tally(person, now=now, listing=listing)
+    place = lists.Place.parse(after)
+    found, then = lists.page(listing, person, now=now, after=place)
+    rows = [row(case, person, listing, now=now, current=current) for case in found]
+    team = listing.name == lists.TEAM
+    url = reverse("desk:team" if team else "desk:queue")
+    asked = {"team": listing.team} if team else {"tab": listing.tab}
+    asked = {name: value for name, value in asked.items() if value and value != "todo"}
+    more = {**asked, "after": then}
+    return ListView(
+        listing=listing,
+        title=_("Team queue") if team else _("My queue"),
+        total=lists.shown(sum(counts[part] for part in lists.PARTS) if team else counts["todo"] + counts["waiting"]),
+        tabs=[] if team else _tabs(person, listing, counts, url, now=now),
+        groups=_groups(rows, counts, begun=place.part if place else -1) if team else [{"rows": rows}],
+        more_url=f"{url}?{lists.urlencode(more)}" if then else "",
+        url=f"{url}?{lists.urlencode(asked)}" if asked else url,
+        first=place is None,
+        may_open=person.may("tickets.open"),
+        may_take=person.may("tickets.work"),
+        teams=_team_choices(listing) if with_teams and person.may("cases.see_all_teams") else [],
+    )
+
+
+def _tabs(person: Any, listing: Listing, counts: dict[str, int], url: str, *, now: datetime) -> list[dict[str, Any]]:
+    words = {"todo": _("To do"), "waiting": _("Waiting"), "done": _("Done today")}
+    return [
+        {
+            "url": url if tab == "todo" else f"{url}?tab={tab}",
+            "words": words[tab],
+            "count": lists.shown(counts[tab]),
+            "current": tab == listing.tab,
+            # The feed counts what I own; where more belongs to the list, its figure would be the wrong one.
+            "key": "todo" if tab == "todo" and len(lists.to_do(person, now)) == 1 else "",
+        }
+        for tab in lists.TABS
+    ]
+
+
+def _groups(rows: list[Row], counts: dict[str, int], *, begun: int) -> list[dict[str, Any]]:
+    """Unassigned first, each group under its heading; a page that goes on within a group does not repeat it."""
+    words = {"unassigned": _("Unassigned"), "assigned": pgettext("group of a list", "Assigned")}
+    groups = []
+    for number, part in enumerate(lists.PARTS):
+        of_part = [row for row in rows if row.taken == bool(number)]
+        heading = "" if number == begun else words[part]
+        if of_part or (number == 0 and begun < 0):
+            groups.append({"heading": heading, "count": lists.shown(counts[part]), "rows": of_part})
+    return groups
+
+
+def _team_choices(listing: Listing) -> list[dict[str, Any]]:
+    choices = [
+        {"code": team.code, "words": str(team), "current": team.code == listing.team} for team in Team.objects.all()
+    ]
+    return [{"code": "", "words": _("All teams"), "current": not listing.team}, *choices]
