@@ -6,6 +6,7 @@ own key, so that one delivered twice books once.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, time
 
 from django.conf import settings
@@ -26,6 +27,8 @@ from .states import PROMISED, TO_BOOK
 from .texting import Command, Wish, command_pattern, read
 from .windows import Window, site_zone
 from .wording import time_of, window_text
+
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 
 @handles(rf"(?:{command_pattern()})")
@@ -49,7 +52,7 @@ def answer_text(message: InboundMessage) -> Answer | None:
 
 
 def _language_of(text: str) -> str:
-    return "zh-hans" if any("\u3400" <= letter <= "\u9fff" for letter in text) else "en"
+    return "zh-hans" if _CHINESE.search(text) else "en"
 
 
 def _help() -> str:

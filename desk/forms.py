@@ -15,7 +15,7 @@ from common.errors import DomainError
 from desk.intake import category_choices
 from staff.models import Team, User
 from tickets.models import Ticket
-from tickets.states import HoldReason, Type, Verified, WaitReason
+from tickets.states import ExceptionKind, HoldReason, Type, Verified, WaitReason
 
 NOT_OFFERED = {"invalid_choice": _("Choose one of the values offered.")}
 
@@ -119,6 +119,28 @@ class ReturnForm(TicketForm):
 
 class EscalateForm(TicketForm):
     reason = text(_("Why it must go up"))
+
+
+class ExceptionForm(TicketForm):
+    kind = choice(_("What goes wrong"), [("", _("Please choose")), *ExceptionKind.choices])
+    words = text(_("What happened, and since when"))
+
+
+class JudgeForm(TicketForm):
+    upheld = choice(
+        _("Is it a service exception?"),
+        [("yes", _("Yes, it must be solved")), ("no", _("No"))],
+        radio=True,
+    )
+    words = text(_("What the judgement rests on"))
+
+
+class SolveForm(TicketForm):
+    words = text(_("What solved it"))
+
+
+class FollowUpForm(TicketForm):
+    words = text(_("Whether it holds, and what keeps it from happening again"))
 
 
 class ReopenForm(TicketForm):

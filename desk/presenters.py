@@ -26,6 +26,7 @@ from . import forms, lists
 from .clocks import Clocks, clocks_of
 from .conversation import Conversation, conversation
 from .doors import roles
+from .exceptioncard import ExceptionCard, exception_card
 from .lists import Listing, address
 from .verbs import Verbs, verbs_of, with_form_filled
 from .visitlines import beside
@@ -168,6 +169,10 @@ class Pane:
     @cached_property
     def customer(self) -> CustomerPane | None:
         return customer_pane(self.ticket, self.person, self.listing)
+
+    @cached_property
+    def exception(self) -> ExceptionCard | None:
+        return exception_card(self.ticket, self.person, self.listing, deadlines=self.deadlines)
 
     @property
     def book_url(self) -> str:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from common.transitions import refusals
 from sla.models import Deadline
 from sla.states import DeadlineState
+from tickets import exceptions
 from tickets.ending import too_late_to_reopen
 from tickets.handling import MILESTONES, escalation_refusals, milestone_refusals, visit_refusals
 from tickets.models import Ticket
@@ -94,6 +95,13 @@ def verbs_of(ticket: Ticket, person: Any, listing: Listing, *, deadlines: list[D
         verb("return", _("Return to the dispatcher"), "arrow-left", refusals(ticket.return_to_dispatcher), asks=True),
         verb("escalate", _("Escalate"), "flag", escalation_refusals(ticket), asks=True),
         verb("plan", _("Write the plan"), "calendar-days", closed, asks=True),
+        verb(
+            "report_exception",
+            _("Report a service exception"),
+            "triangle-alert",
+            exceptions.report_refusals(ticket),
+            asks=True,
+        ),
     ]
     if ticket.type == Type.FAULT:
         more.append(verb("need_visit", _("A visit is needed"), "truck", visit_refusals(ticket)))

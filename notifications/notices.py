@@ -95,6 +95,11 @@ def _ticket_escalated(facts: dict[str, Any]) -> str:
     return _("%(number)s was escalated to tier T%(tier)s.") % facts
 
 
+@reads("exception_reported", "triangle-alert")
+def _exception_reported(facts: dict[str, Any]) -> str:
+    return _("A service exception was reported on %(number)s. Please judge it.") % facts
+
+
 # --- what was read ---------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,8 @@ TITLES: dict[str, Any] = {
     "restore": _("Service restored"),
     "statutory_repair": _("Legal repair limit"),
     "completion_notice": _("Completion notice"),
+    "exception_feedback": _("Told of the exception"),
+    "exception_solve": _("Exception solved"),
 }
 REASONS: dict[str, Any] = {
     "customer_choice": _("the customer chose a later time"),

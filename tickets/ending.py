@@ -18,7 +18,7 @@ from notifications.services import notify
 from sla import timers
 from staff.models import User
 
-from . import events, notes, permissions, silence
+from . import events, exceptions, notes, permissions, silence
 from .given import choice, text
 from .models import REOPEN_FOR, Ticket
 from .states import State, Verified
@@ -50,6 +50,7 @@ def resolve(ticket: Ticket, *, resolution: str, verified: str, at: datetime, by:
     ticket.verified = choice(verified, Verified, "verified") if verified else ""
     run(ticket.resolve, at=at)
     ticket.unanswered = 0
+    exceptions.solved_with(ticket, at=at)
     message = notify(
         "ticket_resolved",
         case=ticket,

@@ -11,7 +11,7 @@ from cases.models import Case
 from cases.states import Channel, Severity, Urgency
 
 from .models import Ticket
-from .states import ClosedBecause, HoldReason, State, Type, Verified, WaitReason
+from .states import ClosedBecause, ExceptionKind, HoldReason, State, Type, Verified, WaitReason
 
 
 def opened(ticket: Ticket) -> Fact:
@@ -99,6 +99,11 @@ def cancelled(reason: str) -> Fact:
 
 def checked(*, passed: bool) -> Fact:
     return Fact("checked", {"passed": passed})
+
+
+def exception(step: str, kind: str, words: str) -> Fact:
+    """A step of a service exception: reported, upheld, dismissed, solved or followed_up."""
+    return Fact("exception", {"step": step, "kind": kind, "words": digest(words)})
 
 
 def notice(state: str, *, template: str) -> Fact:
@@ -209,6 +214,18 @@ def _cancelled(facts: dict[str, Any], names: Names) -> str:
 @describes("checked")
 def _checked(facts: dict[str, Any], names: Names) -> str:
     return _("Details checked and complete") if facts["passed"] else _("Details checked: something is missing")
+
+
+@describes("exception")
+def _exception(facts: dict[str, Any], names: Names) -> str:
+    sentence = {
+        "reported": _("Service exception reported: %(kind)s"),
+        "upheld": _("Judged to be a service exception: %(kind)s"),
+        "dismissed": _("Judged to be no service exception: %(kind)s"),
+        "solved": _("Service exception solved: %(kind)s"),
+        "followed_up": _("Service exception followed up: %(kind)s"),
+    }[facts["step"]]
+    return sentence % {"kind": ExceptionKind(facts["kind"]).label}
 
 
 @describes("notice")

@@ -17,7 +17,7 @@ from common.crypto import EncryptedTextField
 from common.transitions import guard
 from customers.models import Address, Language, Region
 
-from .states import OPEN, State, Type, Verified
+from .states import OPEN, ExceptionKind, State, Type, Verified
 
 REOPEN_FOR = timedelta(days=30)
 REVIEW_ROUNDS = 2
@@ -81,6 +81,8 @@ class Ticket(Case):
     verified = models.CharField(max_length=12, choices=Verified, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
     imported = models.BooleanField(default=False)
+    # The round that has a service exception; 0 where none has.
+    exception_cycle = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     objects = TicketQuerySet.as_manager()  # type: ignore[misc]
 
@@ -173,6 +175,34 @@ class Ticket(Case):
     @transition("state", source=OPEN, target=State.MERGED)
     def merge(self, *, at: datetime) -> None:
         self.closed_at, self.closed_because = at, "merged"
+
+
+class ServiceException(models.Model):
+    """Something of ours that went wrong with a ticket (requirements.md TCK-10): reported to the supervisor, judged,
+    solved, the customer told, followed up. At most one a round, because a round promises each thing once.
+
+    `upheld` is empty until somebody has judged. That the customer was told is the deadline's to say.
+    """
+
+    ticket = models.ForeignKey(Ticket, on_delete=models.PROTECT, related_name="exceptions", db_index=False)
+    cycle = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=20, choices=ExceptionKind)
+    words = models.TextField()
+    reported_at = models.DateTimeField()
+    reported_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    upheld = models.BooleanField(null=True)
+    judgement = models.TextField(blank=True)
+    judged_at = models.DateTimeField(null=True, blank=True)
+    solution = models.TextField(blank=True)
+    solved_at = models.DateTimeField(null=True, blank=True)
+    follow_up = models.TextField(blank=True)
+    followed_up_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["ticket", "cycle"], name="service_exception_once_a_round")]
+
+    def __str__(self) -> str:
+        return f"{self.ticket_id}/{self.cycle} {self.kind}"
 
 
 class Outage(models.Model):

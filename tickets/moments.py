@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 STARTS = {
     "visit_needed": _("a visit is found necessary"),
     "resolved": _("resolved"),
+    "exception_found": _("a service exception is found"),
 }
 STOPS = {
     "assign": _("assigned"),
@@ -31,4 +32,6 @@ STOPS = {
     "customer_told": _("customer told by phone"),
     "confirmed": _("confirmed by the customer"),
     "closed": _("closed"),
+    "exception_dismissed": _("judged to be no exception"),
+    "exception_solved": _("exception solved"),
 }

@@ -5,6 +5,7 @@ One timer a ticket, re-armed from day to day at 10:00 local time; confirmation a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -115,7 +116,7 @@ def _is_silence(ticket: Ticket) -> bool:
 def _tell_owner(ticket: Ticket, *, at: datetime) -> None:
     leaders = escalation.Leaders()
     leaders.read_owners([ticket.owner_id] if ticket.owner_id else [])
-    _notices(
+    tell_people(
         leaders.audience("owner", ticket), ticket, template="ticket_unheard", key=f"unheard-{ticket.pk}-{at:%j}", at=at
     )
 
@@ -134,11 +135,17 @@ def tell_tier(ticket: Ticket, *, at: datetime) -> None:
     """Tell the tier a ticket was raised to by hand."""
     people = escalation.Leaders().audience("lead" if ticket.tier == 2 else "supervisor", ticket)
     key = f"tier-{ticket.pk}-{ticket.version}-{ticket.tier}"
-    _notices(people, ticket, template="ticket_escalated", key=key, at=at, context={"tier": ticket.tier})
+    tell_people(people, ticket, template="ticket_escalated", key=key, at=at, context={"tier": ticket.tier})
 
 
-def _notices(
-    people: list[User], ticket: Ticket, *, template: str, key: str, at: datetime, context: dict[str, Any] | None = None
+def tell_people(
+    people: Iterable[User],
+    ticket: Ticket,
+    *,
+    template: str,
+    key: str,
+    at: datetime,
+    context: dict[str, Any] | None = None,
 ) -> None:
     Message.objects.bulk_create(
         [

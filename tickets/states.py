@@ -66,6 +66,15 @@ class Verified(models.TextChoices):
     NOT_NEEDED = "not_needed", _("Nothing to test: information given")
 
 
+class ExceptionKind(models.TextChoices):
+    """What of ours goes wrong in the service (requirements.md TCK-10)."""
+
+    PRODUCT_FAULT = "product_fault", _("Product fault")
+    SYSTEM_DELAY = "system_delay", _("System delay")
+    WRONG_INFORMATION = "wrong_information", _("Wrong information")
+    COMPLAINT = "complaint", _("The customer complains")
+
+
 class WaitReason(models.TextChoices):
     DOCUMENTS = "documents", _("Papers or details from the customer")
     CUSTOMER_TIME = "customer_time", _("The customer chose a later time")

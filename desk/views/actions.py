@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
 from cases.attachments import received
-from common.errors import DomainError, StaleVersion
+from common.errors import DomainError, InvalidInput, StaleVersion
 from desk import forms
 from desk.conversation import last_change
 from desk.doors import requires, roles
@@ -24,7 +24,7 @@ from desk.forms import one_time_key
 from desk.lists import Listing, address
 from desk.views.ticket import find, show
 from sla.services import extend_pause
-from tickets import conversation, ending, handling, services
+from tickets import conversation, ending, exceptions, handling, services
 from tickets.models import Ticket
 from tickets.permissions import allow, allow_visible
 
@@ -74,6 +74,12 @@ def _customer(ticket: Ticket, by: Any, given: Given) -> Ticket:
         by=by,
         external_id=once,
     )
+
+
+def _upheld(value: str) -> bool:
+    if not value:
+        raise InvalidInput(_("Say whether it is one."), field="upheld")
+    return value == "yes"
 
 
 def _milestone(name: str) -> Call:
@@ -209,6 +215,34 @@ ACTIONS: dict[str, Action] = {
         forms.CancelForm,
         "tickets.cancel",
         _("For what the customer withdrew or what was opened by mistake."),
+    ),
+    "report_exception": Action(
+        _plain(exceptions.report_exception, "kind", "words"),
+        _("Report a service exception"),
+        _("Reported. The lead and the supervisors have been told."),
+        forms.ExceptionForm,
+        intro=_("For what of ours goes wrong. The customer is told within 2 hours and it is solved within 48 hours."),
+    ),
+    "judge_exception": Action(
+        lambda ticket, by, given: exceptions.judge_exception(
+            ticket_id=ticket.pk, upheld=_upheld(given["upheld"]), words=given["words"], by=by
+        ),
+        _("Judge the exception"),
+        _("The judgement is recorded."),
+        forms.JudgeForm,
+        "tickets.review",
+    ),
+    "solve_exception": Action(
+        _plain(exceptions.solve_exception, "words"),
+        _("The exception is solved"),
+        _("Recorded: the exception is solved."),
+        forms.SolveForm,
+    ),
+    "follow_up_exception": Action(
+        _plain(exceptions.follow_up_exception, "words"),
+        _("Follow up the exception"),
+        _("The follow-up is recorded."),
+        forms.FollowUpForm,
     ),
     "extend_pause": Action(
         _extend,

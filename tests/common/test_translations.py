@@ -23,6 +23,7 @@ ROOMS = [
     "notifications",
     "sla",
     "tickets",
+    "appointments",
     "desk",
     "dashboards",
     "portal",

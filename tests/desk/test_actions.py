@@ -15,7 +15,7 @@ from sla.models import Deadline
 from staff import permissions
 from tests import builders
 from tests.builders import MONDAY
-from tickets import conversation, ending, services
+from tickets import conversation, ending, exceptions, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -70,8 +70,23 @@ def in_state(ticket, agent, state):
         "resolved": [lambda: ending.resolve_ticket(ticket_id=ticket.pk, resolution="ok", verified="test", by=agent)],
         "assigned": [lambda: services.assign_ticket(ticket_id=ticket.pk, owner=agent, by=None)],
     }
+
+    def report():
+        exceptions.report_exception(ticket_id=ticket.pk, kind="system_delay", words="Slow", by=None)
+
+    def uphold():
+        exceptions.judge_exception(ticket_id=ticket.pk, upheld=True, words="Seen", by=None)
+
+    def solve():
+        exceptions.solve_exception(ticket_id=ticket.pk, words="Restarted", by=None)
+
+    steps |= {"exception": [report], "upheld": [report, uphold], "solved": [report, uphold, solve]}
     for step in steps.get(state, []):
         step()
+
+
+def last_step(ticket):
+    return ticket.events.filter(kind="exception").latest("seq").facts["step"]
 
 
 # action: state to begin in, what is sent, and what holds afterwards
@@ -101,8 +116,16 @@ HAPPY = {
     "confirm": ("resolved", {}, lambda t, by: (t.state, t.closed_because) == ("closed", "confirmed")),
     "reopen": ("resolved", {"reason": "Red again"}, lambda t, by: (t.state, t.cycle) == ("in_progress", 2)),
     "cancel": ("", {"reason": "Opened twice"}, lambda t, by: t.state == "cancelled"),
+    "report_exception": ("", {"kind": "complaint", "words": "Angry"}, lambda t, by: last_step(t) == "reported"),
+    "solve_exception": ("upheld", {"words": "Restarted"}, lambda t, by: last_step(t) == "solved"),
+    "follow_up_exception": ("solved", {"words": "Holds"}, lambda t, by: last_step(t) == "followed_up"),
 }  # fmt: skip
 LEADS = {
+    "judge_exception": (
+        "exception",
+        lambda t, lead: {"upheld": "yes", "words": "Seen"},
+        lambda t, by: last_step(t) == "upheld",
+    ),
     "assign": ("", lambda t, lead: {"owner": lead.pk}, lambda t, by: t.owner_id == by.pk),
     "review": ("in_review", lambda t, lead: {"passed": "yes"}, lambda t, by: t.reviews_passed == 1),
     "extend_pause": (
@@ -138,6 +161,10 @@ REFUSED = {
     "cancel": ("", {"reason": ""}, 422, "Say why it is cancelled."),
     "assign": ("", {}, 422, "Choose a person or a team."),
     "review": ("in_review", {"passed": "no", "note": ""}, 422, "Say what must be changed."),
+    "report_exception": ("exception", {"kind": "complaint", "words": "x"}, 409, "has a service exception already"),
+    "judge_exception": ("exception", {"words": "Seen"}, 422, "Say whether it is one."),
+    "solve_exception": ("exception", {"words": "Restarted"}, 409, "A lead or supervisor judges it first."),
+    "follow_up_exception": ("upheld", {"words": "Holds"}, 409, "It is followed up once it is solved."),
     "extend_pause": ("pending", {"until": "2026-01-01T00:00", "reason": "x"}, 422, "Choose a time in the future."),
 }  # fmt: skip
 

@@ -214,6 +214,7 @@ def test_every_notice_that_is_written_has_its_sentence(client, agent, language):
     written = {
         *sweeping.TEMPLATES.values(),
         "promise_corrected",
+        "exception_reported",
         "pause_ended",
         "ticket_escalated",
         "ticket_unheard",

@@ -11,7 +11,7 @@ from notifications.services import deliver_due
 from sla import moments as known
 from tests import builders
 from tests.builders import MONDAY
-from tickets import conversation, ending, handling, moments, services
+from tickets import conversation, ending, exceptions, handling, moments, services
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +41,12 @@ def test_a_ticket_announces_in_its_life_every_word_that_policies_may_use(setting
         act(handling.need_visit)
         for milestone in ("located", "on_site", "restored"):
             act(handling.reach_milestone, milestone=milestone)
+        act(exceptions.report_exception, kind="system_delay", words="Slow")
+        act(exceptions.judge_exception, by=lead, upheld=True, words="Seen")
+        act(exceptions.solve_exception, words="Restarted")
+        other = builders.ticket(agent)
+        exceptions.report_exception(ticket_id=other.pk, kind="system_delay", words="Slow", by=agent, at=next(hour))
+        exceptions.judge_exception(ticket_id=other.pk, upheld=False, words="Not so", by=lead, at=next(hour))
         act(services.wait_for_customer, reason="documents")
         act(services.resume_ticket)
         act(services.hold_ticket, reason="parts")
