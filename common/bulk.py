@@ -41,6 +41,20 @@ def reserve_key(row: models.Model) -> None:
     row.pk = key
 
 
+def refresh_statistics(*loaded: type[models.Model]) -> None:
+    """Let the database count what a bulk load brought.
+
+    Until autovacuum comes by, PostgreSQL plans for the empty tables it knew: reading 15,000 imported verdicts compared
+    every reference with every case and took eight minutes.
+    """
+    if connection.vendor == "postgresql":
+        tables = dict.fromkeys(
+            connection.ops.quote_name(table._meta.db_table) for model in loaded for table in _tables(model)
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {', '.join(tables)}")
+
+
 def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False) -> None:
     """Insert new rows of one model (with its parents' halves) and set their keys, unless conflicts are ignored.
 

@@ -20,9 +20,10 @@ from django.db.models import Max
 
 from cases.models import Case, CaseEvent, ExternalReference, Note
 from common import clock
-from common.bulk import insert_rows, update_rows
+from common.bulk import insert_rows, refresh_statistics, update_rows
 from common.errors import DomainError
 from sla.deadlines import timer_for
+from sla.models import Deadline, Timer
 from tickets import handling, services
 from tickets.models import Ticket
 from tickets.states import State
@@ -35,6 +36,8 @@ from .script import Act, Notes, Script, scripts
 from .walk import walk_ticket
 
 CHUNK = 400
+# What a file fills.
+LOADED = (Ticket, Note, CaseEvent, ExternalReference, Deadline, Timer)
 # Columns that a history changes after the row of a case was inserted.
 _CASE = [
     "state", "owner_id", "team_id", "tier", "type", "category_id", "urgency", "severity", "priority", "resolved_at",
@@ -88,6 +91,8 @@ def import_file(
         if write and settings.SWEEP_BREATH_SECONDS:
             # SQLite has one writer: let people at work have it between two chunks.
             time.sleep(settings.SWEEP_BREATH_SECONDS)
+    if write:
+        refresh_statistics(*LOADED)
     report.rows, report.broken = reader.seen, [*reader.broken, *report.broken]
     for kind, names in ground.strangers.items():
         if names:

@@ -20,6 +20,7 @@ from django.db import transaction
 
 from cases.models import ExternalReference
 from common import clock
+from common.bulk import refresh_statistics
 from sla import policies
 from sla.models import Deadline, Timer
 from sla.services import give_due
@@ -28,7 +29,7 @@ from sla.sweep import sweep
 from tickets import services
 from tickets.models import Ticket
 
-from .bulk import Report, act_through_services
+from .bulk import LOADED, Report, act_through_services
 from .ground import Ground, prepare
 from .maps import CaseMap
 from .reading import Broken, Reader
@@ -87,6 +88,7 @@ class Replay:
             self._sweep_before(self.until)
             # Judgment day is a tick of its own, or a pause that is over would still count as one.
             self._sweep(self.until)
+            refresh_statistics(*LOADED)
         self.report.rows, self.report.broken = self.reader.seen, [*self.reader.broken, *self.report.broken]
         self.report.imported = len(keys)
         return self.report
