@@ -9,9 +9,8 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from django.conf import settings
-
 from notifications.models import Message
+from notifications.services import notice
 from sla import timers
 from sla.models import Timer
 from staff.ability import expiring
@@ -58,21 +57,13 @@ def tell_of_expiry(timer: Any, now: datetime) -> None:
 
 
 def _notice(template: str, paper: Any, person: User, *, at: datetime) -> Message:
-    return Message(
-        channel=Message.Channel.IN_APP,
-        person=person,
-        template=template,
-        language=person.language or settings.LANGUAGE_CODE,
-        context={
-            "kind_zh": paper.kind.name_zh,
-            "kind_en": paper.kind.name_en,
-            "person": str(paper.user),
-            "own": paper.user_id == person.pk,
-            "day": paper.expires_on.isoformat(),
-        },
-        key=f"{template}-{paper.pk}:{person.pk}",
-        state=Message.State.SENT,
-        try_at=at,
-        created_at=at,
-        sent_at=at,
+    context = {
+        "kind_zh": paper.kind.name_zh,
+        "kind_en": paper.kind.name_en,
+        "person": str(paper.user),
+        "own": paper.user_id == person.pk,
+        "day": paper.expires_on.isoformat(),
+    }
+    return notice(
+        person, template=template, case=None, context=context, key=f"{template}-{paper.pk}:{person.pk}", at=at
     )

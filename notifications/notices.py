@@ -100,6 +100,14 @@ def _exception_reported(facts: dict[str, Any]) -> str:
     return _("A service exception was reported on %(number)s. Please judge it.") % facts
 
 
+@reads("calendar_incomplete", "calendar-days")
+def _calendar_incomplete(facts: dict[str, Any]) -> str:
+    return _(
+        "The working days of %(year)s are not in the calendars yet (%(calendars)s): what is due then may still move. "
+        "Load them when they are announced."
+    ) % {"year": facts["year"], "calendars": ", ".join(facts["calendars"])}
+
+
 # --- what was read ---------------------------------------------------------------------------------------------------
 
 

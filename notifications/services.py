@@ -34,8 +34,10 @@ PATIENCE = timedelta(days=1)
 GONE = "••••••"
 
 
-def notice(person: Any, *, template: str, case: Case, context: dict[str, Any], key: str, at: datetime) -> Message:
-    """An unsaved in-app notice; it is delivered by being written."""
+def notice(
+    person: Any, *, template: str, case: Case | None, context: dict[str, Any], key: str, at: datetime
+) -> Message:
+    """An unsaved in-app notice; it is delivered by being written. `case` is what it is about, if it is one."""
     return Message(
         channel=Message.Channel.IN_APP,
         person=person,
@@ -43,7 +45,7 @@ def notice(person: Any, *, template: str, case: Case, context: dict[str, Any], k
         language=person.language or settings.LANGUAGE_CODE,
         context=context,
         key=key,
-        case_id=case.pk,
+        case_id=case.pk if case else None,
         state=Message.State.SENT,
         try_at=at,
         created_at=at,

@@ -15,7 +15,7 @@ from django.db import models
 
 from cases.models import Case
 
-from .arithmetic import Aim, Calendar, Limit, Pause, verdict
+from .arithmetic import Aim, Calendar, CountryTable, Limit, Pause, verdict
 from .states import DeadlineState, Verdict
 
 # Compiled calendars by the digest of their content. Rows never change, and a center has a handful of versions.
@@ -29,12 +29,34 @@ _read: OrderedDict[tuple[int, str], list[Rule]] = OrderedDict()
 read_limit = lru_cache(maxsize=512)(Limit.parse)
 
 
+class CountryDays(models.Model):
+    """A country's holidays and make-up working days as they were known when a calendar was published with them.
+
+    Read once per process and version, never with a deadline: a table holds decades.
+    """
+
+    country = models.CharField(max_length=10)
+    days = models.JSONField()
+    digest = models.CharField(max_length=64)
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["digest"], name="country_days_once")]
+
+    def __str__(self) -> str:
+        return f"{self.country} {self.taken_at:%Y-%m-%d}"
+
+
 class CalendarVersion(models.Model):
-    """One published form of a calendar. Rows are never edited: a change is the next number."""
+    """One published form of a calendar. Rows are never edited: a change is the next number.
+
+    `country_days` holds the days of the form's country, so that a version says the same whatever library is installed.
+    """
 
     name = models.SlugField(max_length=60, db_index=False)
     number = models.PositiveIntegerField()
     form = models.JSONField()
+    country_days = models.ForeignKey(CountryDays, on_delete=models.PROTECT, null=True, related_name="+")
     digest = models.CharField(max_length=64)
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
@@ -51,7 +73,8 @@ class CalendarVersion(models.Model):
         """The compiled calendar, kept per process."""
         found = _compiled.get(self.digest)
         if found is None:
-            found = _compiled[self.digest] = Calendar.from_dict(self.name, self.form)
+            table = CountryTable.from_dict(self.country_days.days) if self.country_days else None
+            found = _compiled[self.digest] = Calendar.from_dict(self.name, self.form).with_table(table)
             while len(_compiled) > _MOST_COMPILED:
                 _compiled.popitem(last=False)
         return found

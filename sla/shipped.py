@@ -13,11 +13,13 @@ from django.db import transaction
 
 from common import clock
 
-from .arithmetic import Calendar, parse_calendars
-from .models import CalendarVersion, PolicyVersion, Rule
+from .arithmetic import Calendar, country_table, parse_calendars
+from .models import CalendarVersion, CountryDays, PolicyVersion, Rule
 from .policies import PolicyError, RuleForm, book, read_rules
 
 DEFAULTS = Path(__file__).parent / "defaults"
+# The years a published calendar keeps of its country: cases older or due later ask the library.
+FIRST_YEAR, YEARS_AHEAD = 2000, 5
 
 
 def digest_of(content: Any) -> str:
@@ -43,6 +45,7 @@ def load_shipped(*, at: datetime | None = None) -> list[str]:
             if name not in present:
                 publish_calendar(calendar, at=now)
                 done.append(f"calendar {name}")
+        done += [f"days of calendar {version}" for version in fix_days(at=now)]
         if not PolicyVersion.objects.filter(scope="").exists():
             form = tomllib.loads((DEFAULTS / "policies.toml").read_text(encoding="utf-8"))
             publish_policy(form, at=now, valid_from=None)
@@ -79,19 +82,65 @@ def _kinds(selectors: dict[str, Any]) -> set[str]:
     return set(kind if isinstance(kind, list) else [kind])
 
 
+def with_days_of_now(calendar: Calendar, *, at: datetime) -> Calendar:
+    """The calendar with the days that the `holidays` library has now, as publishing it would fix them."""
+    if not calendar.country:
+        return calendar
+    known = calendar.with_table(None).complete_through or at.date()
+    last = max(at.year, known.year) + YEARS_AHEAD
+    return calendar.with_table(country_table(calendar.country, FIRST_YEAR, last))
+
+
+def says_the_same(one: Calendar, other: Calendar) -> bool:
+    """Whether two calendars have one form and, of their country, the same days in the years that both have."""
+    if one.to_dict() != other.to_dict():
+        return False
+    return one.table is None or other.table is None or one.table.agrees_with(other.table)
+
+
 def publish_calendar(calendar: Calendar, *, at: datetime, by: Any = None) -> CalendarVersion:
-    """Add the next version of a calendar, unless it says the same as the newest; return the newest version."""
+    """Add the next version of a calendar, unless it says the same as the newest; return the newest version.
+
+    The version keeps its country's days as the library has them now: another release of the library changes nothing
+    until it is published (lessons.md 1).
+    """
+    calendar = with_days_of_now(calendar, at=at)
     newest = CalendarVersion.objects.filter(name=calendar.name).order_by("-number").first()
-    if newest is not None and newest.calendar.to_dict() == calendar.to_dict():
+    if newest is not None and says_the_same(newest.calendar, calendar):
         return newest
+    days = _days(calendar, at=at)
+    content = [calendar.name, calendar.to_dict()]
     return CalendarVersion.objects.create(
         name=calendar.name,
         number=newest.number + 1 if newest else 1,
         form=calendar.to_dict(),
-        digest=digest_of([calendar.name, calendar.to_dict()]),
+        country_days=days,
+        digest=digest_of([*content, days.digest] if days else content),
         created_at=at,
         created_by=by,
     )
+
+
+def _days(calendar: Calendar, *, at: datetime) -> CountryDays | None:
+    """The row of the calendar's fixed days; calendars of one country share it."""
+    if calendar.table is None:
+        return None
+    return CountryDays.objects.get_or_create(
+        digest=calendar.table.digest,
+        defaults={"country": calendar.country, "days": calendar.table.form, "taken_at": at},
+    )[0]
+
+
+def fix_days(*, at: datetime) -> list[str]:
+    """Fix the days of versions published before days were kept, as they are read today; return those versions."""
+    done = []
+    for version in CalendarVersion.objects.filter(country_days=None).exclude(form__holidays=""):
+        calendar = with_days_of_now(version.calendar, at=at)
+        if calendar.table is not None:
+            version.country_days = _days(calendar, at=at)
+            version.save(update_fields=["country_days"])
+            done.append(str(version))
+    return done
 
 
 def known_calendars() -> dict[str, Calendar]:

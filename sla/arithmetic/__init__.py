@@ -2,6 +2,7 @@
 
 from sla.arithmetic.aims import Aim, Pause, Verdict, verdict
 from sla.arithmetic.calendars import Calendar, Day, Interval, Why
+from sla.arithmetic.countries import CountryTable, country_table
 from sla.arithmetic.due import DayCount, count_days
 from sla.arithmetic.errors import CalendarError, LimitError
 from sla.arithmetic.form import Segment
@@ -12,6 +13,7 @@ __all__ = [
     "Aim",
     "Calendar",
     "CalendarError",
+    "CountryTable",
     "Day",
     "DayCount",
     "DayLimit",
@@ -25,6 +27,7 @@ __all__ = [
     "Verdict",
     "Why",
     "count_days",
+    "country_table",
     "earliest",
     "load_calendars",
     "parse_calendars",

@@ -10,7 +10,7 @@ hour, across an autumn change they gain one, and a calendar open around the cloc
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from sla.arithmetic.countries import country_year, holiday_name, known_through
+from sla.arithmetic.countries import CountryTable, CountryYear, country_year, holiday_name, known_through
 from sla.arithmetic.errors import CalendarError
 from sla.arithmetic.form import WEEKDAYS, Segments, read_form, write_hours
 
@@ -99,6 +99,7 @@ class Calendar:
     opened: tuple[tuple[date, Segments], ...] = ()
     titles: tuple[tuple[str, str], ...] = ()
     declared_through: date | None = None
+    table: CountryTable | None = None  # the country's days as published; without one, as the library has them now
     _years: dict[int, _Year] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     # Form
@@ -123,6 +124,10 @@ class Calendar:
             form["title"] = self.title
         return form
 
+    def with_table(self, table: CountryTable | None) -> Self:
+        """The same calendar with its country's days fixed; the form does not hold them."""
+        return replace(self, table=table)
+
     @property
     def title(self) -> dict[str, str]:
         """The calendar's name by language (`en`, `zh`); may be empty."""
@@ -131,7 +136,9 @@ class Calendar:
     @cached_property
     def complete_through(self) -> date | None:
         """The last day for which make-up working days are known; None where there are none to wait for."""
-        return self.declared_through or (known_through(self.country) if self.country else None)
+        if self.declared_through or not self.country:
+            return self.declared_through
+        return self.table.through if self.table else known_through(self.country)
 
     def is_provisional(self, due: datetime) -> bool:
         """Say whether `due` lies in a year whose make-up working days are not known yet, so that it may still move."""
@@ -148,7 +155,7 @@ class Calendar:
         if day in self._opened:
             return Day(day, self._opened[day], Why.EXCEPTION_OPEN)
         if self.country:
-            country = country_year(self.country, day.year)
+            country = self._country_year(day.year)
             if day in country.make_up and self._make_up_hours:
                 return Day(day, self._make_up_hours, Why.MAKE_UP)
             if day in country.off:
@@ -156,9 +163,15 @@ class Calendar:
         hours = self.week[day.weekday()]
         return Day(day, hours, Why.WEEK if hours else Why.WEEKEND)
 
+    def _country_year(self, year: int) -> CountryYear:
+        fixed = self.table.years.get(year) if self.table else None
+        return fixed or country_year(self.country, year)
+
     def holiday_name(self, day: date, language: str = "en_US") -> str:
         """Return the name of the country's holiday on that day in `language` (`zh_CN`), or nothing."""
-        return holiday_name(self.country, day, language) if self.country else ""
+        if not self.country:
+            return ""
+        return holiday_name(self.country, day, language) or self._country_year(day.year).off.get(day, "")
 
     def is_working_day(self, day: date) -> bool:
         return bool(self.day(day).segments)

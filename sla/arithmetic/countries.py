@@ -1,8 +1,16 @@
-"""A country as the `holidays` library knows it: days off, make-up working days (调休), and until when."""
+"""A country as the `holidays` library knows it: days off, make-up working days (调休), and until when.
 
+What the library knows changes with its releases, so a published calendar does not ask it: a `CountryTable` is what was
+known when the calendar was published, and stays (lessons.md 1).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any, Self
 
 import holidays
 
@@ -15,6 +23,59 @@ class CountryYear:
 
     off: dict[date, str]
     make_up: frozenset[date]
+
+
+@dataclass(frozen=True)
+class CountryTable:
+    """A country's years as they were known at one time, and through which day that was complete."""
+
+    years: Mapping[int, CountryYear]
+    through: date | None
+
+    @classmethod
+    def from_dict(cls, form: Mapping[str, Any]) -> Self:
+        """The table that has this `form`."""
+        through = form.get("through")
+        return cls(
+            {
+                int(year): CountryYear(
+                    off={date.fromisoformat(day): name for day, name in days["off"].items()},
+                    make_up=frozenset(map(date.fromisoformat, days["make_up"])),
+                )
+                for year, days in form["years"].items()
+            },
+            date.fromisoformat(through) if through else None,
+        )
+
+    @cached_property
+    def form(self) -> dict[str, Any]:
+        """The table as JSON values: days by year, each day off with its English name."""
+        return {
+            "years": {
+                str(year): {
+                    "off": {day.isoformat(): name for day, name in sorted(days.off.items())},
+                    "make_up": [day.isoformat() for day in sorted(days.make_up)],
+                }
+                for year, days in sorted(self.years.items())
+            },
+            "through": self.through.isoformat() if self.through else None,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells two tables apart: SHA-256 of the form's canonical JSON, 64 hex digits."""
+        return hashlib.sha256(json.dumps(self.form, sort_keys=True).encode()).hexdigest()
+
+    def agrees_with(self, other: "CountryTable") -> bool:
+        """Whether both say the same of every year that both know, and are complete through the same day."""
+        shared = self.years.keys() & other.years.keys()
+        return self.through == other.through and all(self.years[year] == other.years[year] for year in shared)
+
+
+@lru_cache(maxsize=16)
+def country_table(code: str, first: int, last: int) -> CountryTable:
+    """What the library knows of these years now."""
+    return CountryTable({year: country_year(code, year) for year in range(first, last + 1)}, known_through(code))
 
 
 @lru_cache(maxsize=512)

@@ -33,8 +33,12 @@ class Command(BaseCommand):
             calendars = load_calendars(file)
         except CalendarError as refusal:
             raise CommandError(" ".join(str(refusal).split())) from None
+        now = clock.now()
+        calendars = {name: shipped.with_days_of_now(found, at=now) for name, found in calendars.items()}
         present = shipped.known_calendars()
-        changed = [c for c in calendars.values() if c.name not in present or present[c.name].to_dict() != c.to_dict()]
+        changed = [
+            c for c in calendars.values() if c.name not in present or not shipped.says_the_same(present[c.name], c)
+        ]
         for name in calendars.keys() - {c.name for c in changed}:
             self.stdout.write(f"{name}: nothing changed")
         try:
