@@ -23,6 +23,7 @@ from cases.models import Case
 from common import clock
 from notifications import receiver
 from notifications.models import Message
+from sla import audit
 from sla.models import Timer
 
 from .beat import HEARTBEAT
@@ -83,6 +84,10 @@ class _Figures:
         figures = {
             "sweep_lag_seconds": ("Age of the oldest timer that is due and has not fired", timer_lag),
             "timers_parked": ("Timers that failed too often and wait for an operator", parked_timers),
+            "promises_unarmed": (
+                "Promises the last hourly audit found without a timer; -1 before one",
+                unarmed_promises,
+            ),
             "outbox_depth": ("Messages waiting to be delivered", lambda: _waiting().count()),
             "outbox_lag_seconds": ("Age of the oldest message that is due and has not been delivered", outbox_lag),
             "messages_failed": ("Messages given up, waiting for an operator", failed_messages),
@@ -102,6 +107,12 @@ def timer_lag() -> float:
 
 def parked_timers() -> int:
     return Timer.objects.exclude(parked_at=None).count()
+
+
+def unarmed_promises() -> int | None:
+    """Promises that the last hourly audit found without a timer; None when it has not come by."""
+    found = cache.get(audit.FOUND)
+    return None if found is None else int(found["unarmed"])
 
 
 def outbox_lag() -> float:
@@ -156,8 +167,11 @@ def _beat() -> Answer:
 
 def _timers() -> Answer:
     lag = timer_lag()
-    figures = {"oldest_unfired_seconds": lag, "parked": parked_timers()}
-    return figures, f"the oldest unfired timer is {lag:.0f} s late" if lag > TIMER_LIMIT else None
+    unarmed = unarmed_promises()
+    figures = {"oldest_unfired_seconds": lag, "parked": parked_timers(), "unarmed_promises": unarmed}
+    if lag > TIMER_LIMIT:
+        return figures, f"the oldest unfired timer is {lag:.0f} s late"
+    return figures, f"the last audit found {unarmed} promises without a timer" if unarmed else None
 
 
 def _outbox() -> Answer:

@@ -7,6 +7,6 @@ class SlaConfig(AppConfig):
     def ready(self) -> None:
         from cases.signals import case_changed
 
-        from . import calendar_watch, clocks, events  # noqa: F401
+        from . import audit, calendar_watch, clocks, events  # noqa: F401
 
         case_changed.connect(clocks.on_case_changed, dispatch_uid="sla.clocks")

@@ -12,6 +12,7 @@ from notifications import receiver
 from notifications.models import Message
 from servicecenter import health
 from servicecenter.beat import HEARTBEAT
+from sla import audit
 from sla.models import Timer
 
 pytestmark = pytest.mark.django_db
@@ -49,7 +50,7 @@ def test_a_healthy_house_says_200_and_its_figures(ask):
     assert answer.status_code == 200, told
     assert told["status"] == "ok"
     assert set(told) == {"status", "reasons", "database", "broker", "beat", "timers", "outbox", "sms"}
-    assert told["timers"] == {"oldest_unfired_seconds": 0.0, "parked": 0}
+    assert told["timers"] == {"oldest_unfired_seconds": 0.0, "parked": 0, "unarmed_promises": None}
     assert told["outbox"]["depth"] == 1
     assert "13800005678" not in answer.content.decode()
 
@@ -89,7 +90,7 @@ def test_a_parked_timer_is_counted_but_no_lag(ask):
     timer("parked", 9999, parked_at=clock.now())
     told = body(ask())
     assert told["status"] == "ok"
-    assert told["timers"] == {"oldest_unfired_seconds": 0.0, "parked": 1}
+    assert told["timers"] == {"oldest_unfired_seconds": 0.0, "parked": 1, "unarmed_promises": None}
 
 
 def test_a_broken_service_is_named_without_its_words(ask, monkeypatch):
@@ -142,3 +143,10 @@ def test_production_without_a_token_tells_nothing(rf, settings):
 def test_both_answer_at_their_addresses_without_signing_in(client):
     assert client.get("/healthz?live=1").status_code == 200
     assert client.get("/metrics").status_code == 200
+
+
+def test_a_promise_that_an_audit_found_without_a_timer_is_a_reason(ask):
+    cache.set(audit.FOUND, {"at": clock.now().isoformat(), "unarmed": 2})
+    told = body(ask())
+    assert told["timers"]["unarmed_promises"] == 2
+    assert "the last audit found 2 promises without a timer" in told["reasons"]

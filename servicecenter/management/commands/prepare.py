@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from appointments import certificates
 from appointments.shipped import load_shipped as load_shipped_visits
 from common import clock
-from sla import calendar_watch
+from sla import audit, calendar_watch
 from staff.qualifying import load_shipped_skills
 
 
@@ -50,6 +50,7 @@ class Command(BaseCommand):
         load_shipped_visits()
         certificates.arm(at=clock.now())
         calendar_watch.arm(at=clock.now())
+        audit.arm(at=clock.now())
         if settings.DEMO and not options["no_demo"]:
             call_command("demo", if_empty=True)
             call_command("demo", age=True)
