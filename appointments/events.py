@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from cases.facts import Fact, Names, describes, digest
 from common import clockface
 
-from .models import Appointment, WaitlistOffer
+from .models import Appointment, WaitlistEntry, WaitlistOffer
 from .states import Exclusion, FailReason, Side, Trigger
-from .wording import window_text
+from .wording import window_text, wish_text
 
 
 def requested(appointment: Appointment) -> Fact:
@@ -98,8 +98,15 @@ def compensation_excluded(trigger: str, *, why: str, proof: str) -> Fact:
     return Fact("compensation_excluded", {"trigger": trigger, "why": why, "proof": digest(proof)})
 
 
-def waitlisted() -> Fact:
-    return Fact("visit_waitlisted", {}, public=True)
+def waitlisted(entry: WaitlistEntry) -> Fact:
+    """The wish as it was then: the bounds as dates, weekdays and parts of the day; nothing where any would do."""
+    wish = {
+        "first": entry.first_on.isoformat() if entry.first_on else None,
+        "last": entry.last_on.isoformat() if entry.last_on else None,
+        "weekdays": entry.weekdays,
+        "parts": entry.parts,
+    }
+    return Fact("visit_waitlisted", {name: value for name, value in wish.items() if value}, public=True)
 
 
 def offered(offer: WaitlistOffer) -> Fact:
@@ -181,6 +188,7 @@ def _said(facts: dict[str, Any], names: Names) -> str:
         "visit_failed": _("Message that it is not solved yet"),
         "visit_ended_absent": _("Message that the visit has ended"),
         "visit_offer": _("Offer of an earlier time"),
+        "visit_offer_first": _("Offer of a time"),
         "visit_reminder": _("Second confirmation"),
         "visit_notice": _("Notice before the visit"),
         "visit_under_way": _("Message that the technician is on the way"),
@@ -282,7 +290,11 @@ def _overridden(facts: dict[str, Any], names: Names) -> str:
 
 @describes("visit_waitlisted")
 def _waitlisted(facts: dict[str, Any], names: Names) -> str:
-    return _("The customer would like an earlier time")
+    if not facts:
+        return _("The customer would like an earlier time")
+    first, last = (date.fromisoformat(facts[name]) if facts.get(name) else None for name in ("first", "last"))
+    wish = wish_text(first, last, facts.get("weekdays", []), facts.get("parts", []))
+    return _("The customer would like an earlier time: %(wish)s") % {"wish": wish}
 
 
 @describes("visit_offered")

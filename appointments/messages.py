@@ -24,6 +24,7 @@ from staff.models import User
 from . import events
 from .ics import calendar_file
 from .models import Appointment, WaitlistOffer
+from .states import PROMISED
 from .windows import Window, site_zone
 from .wording import time_of, window_text
 
@@ -100,15 +101,16 @@ def preview(appointment: Appointment, template: str, *, window: Window, at: date
 
 
 def offer(appointment: Appointment, offered: WaitlistOffer, *, at: datetime) -> list[Fact]:
-    """Offer an earlier window for as long as it is held; return the facts."""
+    """Offer a window for as long as it is held, an earlier one or the first; return the facts."""
     customer = appointment.customer
     with translation.override(customer.language if customer else translation.get_language()):
         time_offered = window_text(offered.starts_at, offered.ends_at)
     minutes = int((offered.expires_at - at) / timedelta(minutes=1))
+    template = _offering(appointment)
     message = notify(
-        "visit_offer",
+        template,
         case=appointment,
-        key=f"visit_offer-{offered.pk}",
+        key=f"{template}-{offered.pk}",
         at=at,
         context={
             "offer": time_offered,
@@ -117,7 +119,13 @@ def offer(appointment: Appointment, offered: WaitlistOffer, *, at: datetime) -> 
         },
         valid_until=offered.expires_at,
     )
-    return [events.said("visit_offer", state="queued" if message else "no_channel")]
+    return [events.said(template, state="queued" if message else "no_channel")]
+
+
+def _offering(appointment: Appointment) -> str:
+    if appointment.state in PROMISED:
+        return "visit_offer"
+    return "visit_offer_first"
 
 
 def _values(appointment: Appointment, language: str, at: datetime) -> dict[str, Any]:

@@ -457,11 +457,14 @@ class VisitRating(models.Model):
 
 
 class WaitlistEntry(models.Model):
-    """A visit whose customer wants an earlier time, on certain days or any."""
+    """A visit whose customer wants an earlier time: when somebody could be at home. Nothing named means any day."""
 
     appointment = models.OneToOneField(Appointment, on_delete=models.CASCADE, related_name="waitlist")
     first_on = models.DateField(null=True, blank=True)
     last_on = models.DateField(null=True, blank=True)
+    # 1 is Monday, as in ISO 8601; the parts of the day are those of `states.DayPart`.
+    weekdays = models.JSONField(default=list, blank=True)
+    parts = models.JSONField(default=list, blank=True)
     joined_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -469,9 +472,14 @@ class WaitlistEntry(models.Model):
         indexes = [models.Index(fields=["joined_at"], condition=Q(ended_at=None), name="waitlist_waiting")]
         ordering = ["joined_at", "pk"]
 
-    def wants(self, day: date) -> bool:
-        """Whether a window on that day would suit."""
-        return (self.first_on is None or day >= self.first_on) and (self.last_on is None or day <= self.last_on)
+    def wants(self, window: Window) -> bool:
+        """Whether that window would suit."""
+        return self.wants_day(window.day) and (not self.parts or window.part in self.parts)
+
+    def wants_day(self, day: date) -> bool:
+        """Whether any window on that day would suit."""
+        within = (self.first_on is None or day >= self.first_on) and (self.last_on is None or day <= self.last_on)
+        return within and (not self.weekdays or day.isoweekday() in self.weekdays)
 
 
 class WaitlistOffer(models.Model):

@@ -22,7 +22,7 @@ from . import booking
 from .assignment import Part, job_points, rank
 from .availability import Grid, Needs
 from .crews import reassign_crew
-from .models import Appointment
+from .models import Appointment, WaitlistEntry
 from .permissions import allow
 from .planner import Job, Reason, plan
 from .services import arrange_appointment, move_appointment
@@ -117,9 +117,10 @@ def plan_requested(day: date, at: datetime) -> DayPlan:
         )
     waiting = Appointment.objects.to_book().with_people().select_related("waitlist").prefetch_related("services")
     visits = {visit.pk: visit for visit in waiting if visit.state not in PROMISED or visit.window.day == day}
-    asked = {pk: reason for pk, visit in visits.items() if (reason := _asked(visit, day))}
+    grid = Grid(day, day, at=at)
+    asked = {pk: reason for pk, visit in visits.items() if (reason := _asked(visit, grid))}
     points = {pk: tuple(job_points(visit, at=at)) for pk, visit in visits.items() if pk not in asked}
-    ground = _Windows(Grid(day, day, at=at), [visits[pk] for pk in points])
+    ground = _Windows(grid, [visits[pk] for pk in points])
     jobs = [Job(pk, _weight(visits[pk], parts)) for pk, parts in points.items()]
     found = plan(jobs, ground, tie=lambda pk: visits[pk].received_at.timestamp())
     proposals = [
@@ -135,14 +136,21 @@ def plan_requested(day: date, at: datetime) -> DayPlan:
     return DayPlan(day, proposals, sorted(left, key=lambda one: (one.reason, one.appointment.received_at)))
 
 
-def _asked(visit: Appointment, day: date) -> Asked | None:
+def _asked(visit: Appointment, grid: Grid) -> Asked | None:
     """Whether the customer must be asked, or has said otherwise, before this visit can get a time on that day."""
     if visit.state in PROMISED:
         return None
     if visit.call_since is not None:
         return Asked.CALL
-    waits = getattr(visit, "waitlist", None)
-    return Asked.WISH if waits and waits.ended_at is None and not waits.wants(day) else None
+    wish = _wish(visit)
+    windows = [window for window in grid.windows if window.starts_at > grid.at]
+    return Asked.WISH if wish and windows and not any(wish.wants(window) for window in windows) else None
+
+
+def _wish(visit: Appointment) -> WaitlistEntry | None:
+    """When the customer of a visit without a time could be at home, as far as we were told."""
+    entry: WaitlistEntry | None = getattr(visit, "waitlist", None)
+    return entry if entry and entry.ended_at is None and visit.state not in PROMISED else None
 
 
 def _weight(visit: Appointment, parts: Sequence[Part]) -> int:
@@ -174,8 +182,10 @@ class _Windows:
 
     def starts(self, key: int, ready: int) -> Iterator[int]:
         promised = self.visits[key].starts_at if self.visits[key].state in PROMISED else None
+        wish = _wish(self.visits[key])
         for position, window in enumerate(self.grid.windows):
-            if window.starts_at > self.grid.at and promised in (None, window.starts_at):
+            suits = promised in (None, window.starts_at) and (wish is None or wish.wants(window))
+            if window.starts_at > self.grid.at and suits:
                 yield position
 
     def crew(self, key: int, start: int) -> list[int]:

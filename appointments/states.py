@@ -99,6 +99,14 @@ class Exclusion(models.TextChoices):
     KEPT = "kept", _("The technician was there in time after all")
 
 
+class DayPart(models.TextChoices):
+    """The parts of a day in which customers think; a window belongs to the one in which it begins."""
+
+    MORNING = "morning", _("Morning")
+    AFTERNOON = "afternoon", _("Afternoon")
+    EVENING = "evening", _("Evening")
+
+
 class Outcome(models.TextChoices):
     """What became of a waitlist offer."""
 

@@ -6,6 +6,7 @@ Nobody is asked twice for the same window, nor at night.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ from .checks import locked
 from .models import Appointment, Hold, WaitlistEntry, WaitlistOffer
 from .permissions import allow_own
 from .services import arrange_appointment, move_appointment, move_refusals
-from .states import PROMISED, Outcome, State
+from .states import PROMISED, DayPart, Outcome, State
 from .windows import Window
 
 FREED_TIMER = booking.FREED_TIMER
@@ -39,11 +40,15 @@ def join_waitlist(
     by: Any,
     first_on: date | None = None,
     last_on: date | None = None,
+    weekdays: Collection[int] = (),
+    parts: Collection[str] = (),
     at: datetime | None = None,
 ) -> WaitlistEntry:
-    """Ask to be told when an earlier window gets free, on days from `first_on` to `last_on` where these are given.
+    """Ask to be told when an earlier window gets free at which somebody could be at home.
 
-    Joining again changes the days. Raises InvalidInput for days the wrong way round.
+    `first_on` and `last_on` bound the days, `weekdays` (1 is Monday) and `parts` (of DayPart) choose among them; what
+    is left out excludes nothing. Asking again changes the wish and keeps the place in the line. Raises InvalidInput
+    naming the field where no day before the visit is left.
     """
     now = at or clock.now()
     appointment = locked(appointment_id)
@@ -54,11 +59,46 @@ def join_waitlist(
         )
     if first_on and last_on and last_on < first_on:
         raise InvalidInput(_("The last day comes before the first."), field="last_on")
-    entry, _created = WaitlistEntry.objects.update_or_create(
-        appointment=appointment, defaults={"first_on": first_on, "last_on": last_on, "joined_at": now, "ended_at": None}
-    )
-    cases.record(appointment, events.waitlisted(), transition="noted", at=now, by=by)
+    if not set(weekdays) <= set(range(1, 8)):
+        raise InvalidInput(_("Choose one of the values offered."), field="weekdays")
+    if not set(parts) <= set(DayPart.values):
+        raise InvalidInput(_("Choose one of the values offered."), field="parts")
+    entry = WaitlistEntry.objects.filter(appointment=appointment).first() or WaitlistEntry(appointment=appointment)
+    wish = {
+        "first_on": first_on,
+        "last_on": last_on,
+        "weekdays": sorted(set(weekdays)),
+        "parts": [part for part in DayPart.values if part in parts],
+    }
+    if entry.pk and entry.ended_at is None and all(getattr(entry, name) == value for name, value in wish.items()):
+        return entry  # sent twice
+    for name, value in wish.items():
+        setattr(entry, name, value)
+    _refuse_hopeless(entry, at=now)
+    if entry.pk is None or entry.ended_at is not None:
+        entry.joined_at, entry.ended_at = now, None
+    entry.save()
+    cases.record(appointment, events.waitlisted(entry), transition="noted", at=now, by=by)
     return entry
+
+
+def _refuse_hopeless(entry: WaitlistEntry, *, at: datetime) -> None:
+    """Raise InvalidInput where no day that could be offered is among those wanted."""
+    today = Window(at, at).day
+    if entry.last_on is not None and entry.last_on < today:
+        raise InvalidInput(_("This day has passed. Please choose a later one."), field="last_on")
+    first = max(today, entry.first_on or today)
+    appointment = entry.appointment
+    if appointment.state not in PROMISED or appointment.window is None:
+        last = first + timedelta(days=6)  # a week has every weekday
+    else:
+        last = appointment.window.day
+        if first > last:
+            raise InvalidInput(_("Your visit is earlier than that. Please choose an earlier day."), field="first_on")
+    last = min(last, entry.last_on or last)
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    if not any(entry.wants_day(day) for day in days):
+        raise InvalidInput(_("None of these days comes in that time. Please choose others too."), field="weekdays")
 
 
 @transaction.atomic
@@ -106,18 +146,18 @@ def _in_line(window: Window) -> list[WaitlistEntry]:
     """Who waits for such a window: the longest first; not those whose time is as early, nor who were asked for it."""
     waiting = (
         WaitlistEntry.objects.filter(ended_at=None, appointment__state__in=WAITS_IN)
-        .exclude(appointment__starts_at__lte=window.starts_at)
+        .exclude(appointment__state__in=PROMISED, appointment__starts_at__lte=window.starts_at)
         .exclude(offers__starts_at=window.starts_at)
         .exclude(offers__outcome="")
         .select_related("appointment__region")
         .order_by("joined_at", "pk")
     )
-    return [entry for entry in waiting if entry.wants(window.day)]
+    return [entry for entry in waiting if entry.wants(window)]
 
 
 def _offer(entry: WaitlistEntry, window: Window, *, at: datetime) -> WaitlistOffer | None:
     appointment = locked(entry.appointment_id)
-    if appointment.state not in WAITS_IN or move_refusals(appointment, at=at):
+    if appointment.state not in WAITS_IN or move_refusals(appointment, at=at, by=appointment.customer):
         return None
     try:
         hold = booking.hold_window(

@@ -34,6 +34,12 @@ class Window:
         """The local date of the window."""
         return self.starts_at.astimezone(site_zone()).date()
 
+    @property
+    def part(self) -> str:
+        """The part of the day in which it begins, as in `states.DayPart`."""
+        hour = self.starts_at.astimezone(site_zone()).hour
+        return "morning" if hour < 12 else "afternoon" if hour < 18 else "evening"
+
 
 def site_zone() -> ZoneInfo:
     """The zone of the places we visit; one operator's area lies in one zone."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import UTC, date, datetime
 
 from django.utils import translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from common import clockface
+
 from .models import Appointment
+from .states import DayPart
 from .windows import site_zone
 
 
@@ -40,6 +44,23 @@ def window_text(starts_at: datetime, ends_at: datetime) -> str:
         "hours": hours_text(starts_at, ends_at),
         "zone": zone_name(starts_at),
     }
+
+
+def weekday_text(number: int) -> str:
+    """`Mon` for 1, as ISO 8601 counts them."""
+    return clockface.weekday(datetime(2024, 1, number, tzinfo=UTC))  # a year that began on a Monday
+
+
+def wish_text(first: date | None, last: date | None, weekdays: Collection[int], parts: Collection[str]) -> str:
+    """When somebody could be at home, in a line: `Sat, Sun · Evening · from 5 Mar`; else that any day suits."""
+    plain = pgettext("day and month", "j M")
+    said = [
+        pgettext("between two days", ", ").join(weekday_text(day) for day in sorted(weekdays)),
+        pgettext("between two days", ", ").join(str(part.label) for part in DayPart if part in parts),
+        _("from %(day)s") % {"day": date_format(first, plain)} if first else "",
+        _("until %(day)s") % {"day": date_format(last, plain)} if last else "",
+    ]
+    return " · ".join(filter(None, said)) or _("any day")
 
 
 def time_of(appointment: Appointment, language: str = "") -> str:

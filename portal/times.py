@@ -14,6 +14,7 @@ from django.utils.translation import pgettext
 from appointments.availability import Grid, Needs
 from appointments.booking import HORIZON
 from appointments.models import ArrivalWindow, Hold, WaitlistOffer
+from appointments.states import DayPart
 from appointments.windows import Window, site_zone, windows_of
 from appointments.wording import hours_text
 from common import clockface
@@ -21,6 +22,7 @@ from common import clockface
 DAYS_SHOWN = 5
 # How far one page looks for the first free day; it is read at once (appointments.availability.Grid).
 DAYS_READ = 30
+PART_ICONS = {DayPart.MORNING: "sunrise", DayPart.AFTERNOON: "sun", DayPart.EVENING: "moon"}
 
 
 def moment(text: str) -> datetime | None:
@@ -257,18 +259,10 @@ class Picker:
     def parts(self) -> list[Part]:
         """The windows of the opened day under morning, afternoon and evening."""
         found = []
-        for icon, name, first, last in (
-            ("sunrise", _("Morning"), 0, 12),
-            ("sun", _("Afternoon"), 12, 18),
-            ("moon", _("Evening"), 18, 24),
-        ):
-            slots = [
-                self._slot(window, room)
-                for window, room in self.rooms(self.opened)
-                if first <= window.starts_at.astimezone(site_zone()).hour < last
-            ]
+        for part, icon in PART_ICONS.items():
+            slots = [self._slot(window, room) for window, room in self.rooms(self.opened) if window.part == part]
             if slots:
-                found.append(Part(icon, name, slots))
+                found.append(Part(icon, str(part.label), slots))
         return found
 
     def _slot(self, window: Window, room: int) -> Slot:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from appointments.models import VisitService
-from appointments.states import RatingReason, Type
+from appointments.states import DayPart, RatingReason, Type
+from appointments.wording import weekday_text
 from customers.models import Customer
 
 from . import booking, times
@@ -111,8 +113,48 @@ class NewcomerCheckForm(CheckForm):
     name = NameForm.base_fields["name"]
 
 
+def day_field(label: Any) -> forms.DateField:
+    """One day, by the browser's own calendar; without one as the number of the day is written everywhere."""
+    return forms.DateField(
+        label=label,
+        required=False,
+        input_formats=["%Y-%m-%d"],
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date", "placeholder": "2026-03-31"}),
+        error_messages={"invalid": gettext_lazy("Please write the day like 2026-03-31.")},
+    )
+
+
 class CancelForm(PortalForm):
     reason = own_words(gettext_lazy("Why? You need not say."), required=False, rows=2)
+
+
+class WishForm(PortalForm):
+    """When somebody could be at home: nothing ticked means any day, any hour."""
+
+    weekdays = forms.TypedMultipleChoiceField(
+        label=gettext_lazy("On which days?"),
+        coerce=int,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages=CHOOSE,
+    )
+    parts = forms.MultipleChoiceField(
+        label=gettext_lazy("At what time of the day?"),
+        choices=DayPart.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages=CHOOSE,
+    )
+    first_on = day_field(pgettext_lazy("the first day of several", "From"))
+    last_on = day_field(pgettext_lazy("the last day of several", "Until"))
+
+    def __init__(self, *args: Any, first: date, last: date, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["weekdays"].choices = [  # type: ignore[attr-defined]
+            (number, weekday_text(number)) for number in range(1, 8)
+        ]
+        for name in ("first_on", "last_on"):
+            self.fields[name].widget.attrs.update({"min": first.isoformat(), "max": last.isoformat()})
 
 
 SCORES = (

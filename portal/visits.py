@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from appointments import promises as visit_promises
+from appointments.booking import HORIZON
 from appointments.conversation import LOW_SCORE
 from appointments.messages import arrival_code
 from appointments.models import Appointment, Compensation, VisitRating, WaitlistEntry, WaitlistOffer
@@ -19,7 +20,7 @@ from appointments.services import cancel_refusals, change_cutoff, move_refusals
 from appointments.states import AT_WORK, OPEN, PROMISED, TO_BOOK, ClosedBecause, State
 from appointments.waitlist import WAITS_IN, open_offer
 from appointments.windows import Window
-from appointments.wording import day_text, hours_text
+from appointments.wording import day_text, hours_text, wish_text
 from cases.models import Note
 from customers import masking
 from customers.models import Customer
@@ -319,16 +320,40 @@ class Visit:
     # --- an earlier time
 
     @cached_property
-    def waits(self) -> bool:
-        return WaitlistEntry.objects.filter(appointment=self.visit, ended_at=None).exists()
+    def waits(self) -> WaitlistEntry | None:
+        return WaitlistEntry.objects.filter(appointment=self.visit, ended_at=None).first()
 
     @property
     def may_wait(self) -> bool:
-        """Whether to be told of something earlier makes sense: there is a day between now and the visit."""
+        """Whether to be told of something earlier makes sense: without a time always, else where a day lies before."""
         visit = self.visit
-        if not self.may_move or visit.state not in WAITS_IN or visit.state not in PROMISED or visit.window is None:
+        if not self.may_move or visit.state not in WAITS_IN:
             return False
-        return visit.window.day > Window(self.now, self.now).day
+        return visit.state not in PROMISED or self.wish_bounds[1] > self.wish_bounds[0]
+
+    @property
+    def wish_bounds(self) -> tuple[date, date]:
+        """The first and the last day on which something could be offered: today, and the day of the visit."""
+        visit, today = self.visit, Window(self.now, self.now).day
+        booked = visit.window.day if visit.window and visit.state in PROMISED else None
+        return today, booked or today + HORIZON
+
+    @property
+    def wish(self) -> dict[str, Any]:
+        """What was wished for so far, as the form takes it."""
+        entry = self.waits
+        return {name: getattr(entry, name) for name in ("weekdays", "parts", "first_on", "last_on")} if entry else {}
+
+    @property
+    def waiting(self) -> str:
+        """What we watch out for on the customer's behalf."""
+        entry = self.waits
+        if entry is None:
+            return ""
+        wish = wish_text(entry.first_on, entry.last_on, entry.weekdays, entry.parts)
+        if self.window:
+            return words.filled(_("We tell you when something earlier gets free: %(wish)s."), wish=wish)
+        return words.filled(_("We tell you when a time gets free: %(wish)s."), wish=wish)
 
     @cached_property
     def offer(self) -> WaitlistOffer | None:

@@ -11,7 +11,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import urlencode
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from appointments.booking import extend_hold, hold_window, needs_of
 from appointments.conversation import rate_visit, reconfirm_appointment
@@ -26,7 +26,7 @@ from common.errors import DomainError
 from portal import booking, quotas, times
 from portal.doors import Acts, Door, keeps_typed, show, switching
 from portal.forms import PortalForm
-from portal.visit_forms import CancelForm, RateForm, SlotForm
+from portal.visit_forms import CancelForm, RateForm, SlotForm, WishForm
 from portal.visits import Visit
 
 SAID = ("moved", "cancelled", "confirmed", "rated", "waiting", "not_waiting", "taken", "declined", "over")
@@ -255,8 +255,7 @@ def rate(request: HttpRequest, door: Door) -> HttpResponse:
         return redirect(door.url)
     form, status = RateForm(initial={"score": request.GET.get("score", "")}), 200
     if request.method == "POST" and switching(request):
-        values = {name: request.POST.getlist(name) if name == "reasons" else request.POST.get(name) for name in _RATED}
-        form = RateForm(initial=values)
+        form = RateForm(initial=_typed(request, "reasons", score="", comment=""))
     elif request.method == "POST":
         form, status = RateForm(request.POST), 422
         if form.is_valid():
@@ -270,26 +269,42 @@ def rate(request: HttpRequest, door: Door) -> HttpResponse:
     return show(request, "visit_rate", {"door": door, "visit": visit, "form": form}, status=status)
 
 
-_RATED = ("score", "reasons", "comment")
-
-
 # --- something earlier -----------------------------------------------------------------------------------------------
 
 
-@require_POST
+@keeps_typed
+@require_http_methods(["GET", "HEAD", "POST"])
 def wait(request: HttpRequest, door: Door) -> HttpResponse:
-    """Be told when something earlier gets free, or no longer."""
+    """Be told when something earlier gets free, on days when somebody could be at home; or no longer."""
     if closed := _closed(request, door):
         return closed
-    leaving = "leave" in request.POST
-    try:
-        if leaving:
-            leave_waitlist(appointment_id=door.visit.pk, by=door.customer)
-        else:
-            join_waitlist(appointment_id=door.visit.pk, by=door.customer)
-    except DomainError as refusal:
-        return _page(request, door, refusal=refusal)
-    return redirect(f"{door.url}?said={'not_waiting' if leaving else 'waiting'}")
+    visit = Visit(door, now=clock.now())
+    if "leave" in request.POST and not switching(request):
+        leave_waitlist(appointment_id=door.visit.pk, by=door.customer)
+        return redirect(f"{door.url}?said=not_waiting")
+    if not (visit.may_wait or visit.waits):
+        return redirect(door.url)
+    first, last = visit.wish_bounds
+    form, status = WishForm(initial=visit.wish, first=first, last=last), 200
+    if request.method == "POST" and switching(request):
+        form = WishForm(initial=_typed(request, "weekdays", "parts", first_on="", last_on=""), first=first, last=last)
+    elif request.method == "POST":
+        form, status = WishForm(request.POST, first=first, last=last), 422
+        if form.is_valid():
+            try:
+                join_waitlist(appointment_id=door.visit.pk, by=door.customer, **form.cleaned_data)
+            except DomainError as refusal:
+                form.refuse(refusal)
+                status = refusal.status
+            else:
+                return redirect(f"{door.url}?said=waiting")
+    return show(request, "visit_wait", {"door": door, "visit": visit, "form": form}, status=status)
+
+
+def _typed(request: HttpRequest, *several: str, **one: str) -> dict[str, Any]:
+    """What was typed into a form, to be shown again unchecked: the fields with several values, and those with one."""
+    values: dict[str, Any] = {name: request.POST.getlist(name) for name in several}
+    return values | {name: request.POST.get(name, empty) for name, empty in one.items()}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

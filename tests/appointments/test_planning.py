@@ -202,6 +202,8 @@ def test_the_days_a_customer_asked_for_are_respected():
     waitlist.join_waitlist(appointment_id=visit.pk, by=visit.customer, first_on=TUESDAY + timedelta(days=1), at=MONDAY)
     assert reasons(plan_requested(TUESDAY, MONDAY)) == {visit.pk: "wish"}
     assert plan_requested(TUESDAY + timedelta(days=1), MONDAY).left == []
+    waitlist.join_waitlist(appointment_id=visit.pk, by=visit.customer, parts=["evening"], at=MONDAY)
+    assert [hour for _pk, hour in times(plan_requested(TUESDAY, MONDAY))] == [8]
 
 
 def test_of_today_only_what_has_not_begun():

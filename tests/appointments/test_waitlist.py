@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from appointments import services, waitlist
+from appointments import services, visits, waitlist
 from appointments.booking import WindowTaken
-from appointments.models import Appointment, Reservation, WaitlistOffer
+from appointments.models import Appointment, Reservation, WaitlistEntry, WaitlistOffer
 from common.errors import DomainError, InvalidInput
 from notifications.models import Message
 from sla.sweep import sweep
@@ -91,6 +91,33 @@ def test_days_that_suit():
             appointment_id=suits.pk, by=suits.customer, first_on=FRIDAY.date(), last_on=MONDAY.date(), at=MONDAY
         )
     assert refusal.value.field == "last_on"
+
+
+def test_weekdays_and_parts_of_the_day_that_suit():
+    early = visit(1, TUESDAY_TEN)
+    waits(2, FRIDAY, weekdays=[3, 4])
+    waits(3, FRIDAY - timedelta(hours=2), parts=["afternoon", "evening"])
+    suits = waits(4, FRIDAY + timedelta(hours=3), weekdays=[2], parts=["morning"])
+    cancel(early)
+    assert WaitlistOffer.objects.get().entry.appointment_id == suits.pk
+
+
+@pytest.mark.parametrize(("field", "wish"), [("weekdays", [0]), ("parts", ["night"]), ("weekdays", [6])])
+def test_a_wish_is_one_that_can_be_met(field, wish):
+    suits = waits(1, FRIDAY, weekdays=[2])
+    with pytest.raises(InvalidInput) as refusal:
+        waitlist.join_waitlist(appointment_id=suits.pk, by=suits.customer, at=MONDAY, **{field: wish})
+    assert refusal.value.field == field
+    assert WaitlistEntry.objects.get().weekdays == [2]
+
+
+def test_who_was_not_met_is_offered_what_gets_free():
+    early = visit(1, FRIDAY)
+    missed = waits(2, TUESDAY_TEN)
+    late = TUESDAY_TEN + timedelta(hours=4)
+    visits.report_missed(appointment_id=missed.pk, by=None, at=late)
+    cancel(early, at=late)
+    assert WaitlistOffer.objects.get().entry.appointment_id == missed.pk
 
 
 def test_nobody_is_asked_at_night_but_in_the_morning():

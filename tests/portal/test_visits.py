@@ -559,7 +559,8 @@ def test_what_is_not_done_cannot_be_rated(signed_in, visit):
 def test_somebody_who_waits_is_offered_an_earlier_time_for_ten_minutes(signed_in, visit, time):
     assert "Tell me when something earlier gets free" in words(signed_in.get(mine(visit)))
     assert signed_in.post(mine(visit, "wait/")).url.endswith("said=waiting")
-    assert "No longer needed" in words(signed_in.get(mine(visit)))
+    assert "We tell you when something earlier gets free: any day." in words(signed_in.get(mine(visit)))
+    assert "No longer needed" in words(signed_in.get(mine(visit, "wait/")))
     waitlist.offer_window(WEDNESDAY, at=time.at)
     address = link(visit, "book", at=time.at)
     holder = Visitor()
@@ -570,6 +571,77 @@ def test_somebody_who_waits_is_offered_an_earlier_time_for_ten_minutes(signed_in
     assert holder.post(f"{address}offer/").url == f"{address}?said=taken"
     assert now_of(visit).starts_at == WEDNESDAY
     assert holder.post(f"{address}offer/").url == f"{address}?said=over"
+
+
+@pytest.mark.parametrize("how", ["portal", "link"])
+def test_a_customer_says_when_somebody_could_be_at_home(signed_in, visit, time, how):
+    address = mine(visit) if how == "portal" else link(visit, at=time.at)
+    visitor = signed_in if how == "portal" else Visitor()
+    assert visitor.get(f"{address}wait/").status_code == 200
+    wish = {"weekdays": ["3"], "parts": ["morning", "evening"], "first_on": "", "last_on": "2026-03-04"}
+    for _twice in range(2):
+        assert visitor.post(f"{address}wait/", wish).url == f"{address}?said=waiting"
+    entry = WaitlistEntry.objects.get()
+    assert (entry.weekdays, entry.parts, entry.first_on) == ([3], ["morning", "evening"], None)
+    assert CaseEvent.objects.filter(case_id=visit.pk, kind="visit_waitlisted").count() == 1
+    page = visitor.get(address)
+    assert "We tell you when something earlier gets free: Wed · Morning, Evening · until 4 Mar." in words(page)
+    # Changed later: filled in as it was, and the place in the line stays.
+    time.skip(minutes=5)
+    form = visitor.get(f"{address}wait/").content.decode()
+    assert re.findall(r'value="(\w+)"[^>]* checked', form) == ["3", "morning", "evening"]
+    assert 'value="2026-03-04"' in form
+    visitor.post(f"{address}wait/", {"parts": ["evening"]})
+    changed = WaitlistEntry.objects.get()
+    assert (changed.parts, changed.last_on, changed.joined_at) == (["evening"], None, entry.joined_at)
+    assert waitlist.offer_window(WEDNESDAY, at=time.at) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"last_on": "2026-02-01"}, "This day has passed. Please choose a later one."),
+        ({"first_on": "2026-03-09"}, "Your visit is earlier than that."),
+        ({"first_on": "tomorrow"}, "Please write the day like 2026-03-31."),
+        ({"first_on": "2026-03-05", "last_on": "2026-03-04"}, "The last day comes before the first."),
+        ({"weekdays": ["6", "7"]}, "None of these days comes in that time."),
+        ({"weekdays": ["8"]}, "Please choose one of these."),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_said_and_kept_as_typed(signed_in, visit, typed, said):
+    refused = signed_in.post(mine(visit, "wait/"), {"parts": ["evening"], **typed})
+    assert refused.status_code == 422
+    assert said in words(refused)
+    assert re.findall(r'value="(evening)"[^>]* checked', refused.content.decode()) == ["evening"]
+    assert not WaitlistEntry.objects.exists()
+
+
+def test_switching_the_language_keeps_the_wish(signed_in, visit):
+    switched = signed_in.post(mine(visit, "wait/"), {"weekdays": ["2", "3"], "first_on": "x", "switch": "zh-hans"})
+    assert re.findall(r'value="(\d)"[^>]* checked', switched.content.decode()) == ["2", "3"]
+    assert 'value="x"' in switched.content.decode()
+    assert not WaitlistEntry.objects.exists()
+
+
+def test_who_found_no_fitting_time_is_offered_one_that_gets_free(signed_in, customer, technician, time):
+    asked = book(customer, starts_at=None, at=MONDAY)
+    assert "Tell me when a time gets free" in words(signed_in.get(mine(asked)))
+    signed_in.post(mine(asked, "wait/"), {"weekdays": ["3"]})
+    assert waitlist.offer_window(TUESDAY_TEN, at=time.at) is None
+    waitlist.offer_window(WEDNESDAY, at=time.at)
+    assert Message.objects.filter(case=asked, template="visit_offer_first").count() == 1
+    assert "A time is free Wednesday 4 March 10:00–12:00" in words(signed_in.get(mine(asked)))
+    taken = signed_in.post(mine(asked, "offer/"))
+    assert "Your time is booked." in words(signed_in.get(taken.url))
+    assert (now_of(asked).starts_at, now_of(asked).state) == (WEDNESDAY, State.BOOKED)
+
+
+def test_what_is_done_or_on_the_way_waits_for_nothing(signed_in, visit, technician, time):
+    jump(time, THURSDAY)
+    finish(visit, technician, THURSDAY)
+    assert signed_in.get(mine(visit, "wait/")).url == mine(visit)
+    assert signed_in.post(mine(visit, "wait/")).url == mine(visit)
+    assert not WaitlistEntry.objects.exists()
 
 
 def test_no_is_an_answer_and_late_is_too_late(signed_in, visit, time):
