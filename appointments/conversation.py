@@ -26,7 +26,7 @@ from . import events, messages
 from .checks import locked, short, text
 from .models import Appointment, VisitRating
 from .permissions import allow, allow_own
-from .states import PROMISED, RatingReason, State
+from .states import PROMISED, CallTime, RatingReason, State
 
 # Up to this score we ask what went wrong, and somebody of ours reads the answer.
 LOW_SCORE = 3
@@ -113,13 +113,15 @@ def rate_visit(
     by: Customer,
     reasons: Sequence[str] = (),
     comment: str = "",
+    callback: str = "",
     channel: str = "web",
     at: datetime | None = None,
 ) -> VisitRating:
     """The customer's own rating of a visit, once (requirements.md APT-22; §30, point 36: staff never rate).
 
-    A score of three or less may name `reasons`, and the team's lead is told of it. Raises DomainError where nothing was
-    done yet or a rating is there already.
+    A score of three or less may name `reasons`, and the team's lead is told of it. With `callback`, one of CallTime,
+    the visit goes on the list of those to call, and lead and dispatchers are told. Raises DomainError where nothing
+    was done yet or a rating is there already; InvalidInput by field.
     """
     now = at or clock.now()
     appointment = locked(appointment_id)
@@ -131,6 +133,10 @@ def rate_visit(
         raise InvalidInput(_("Choose 1 to 5."), field="score")
     if not set(reasons) <= set(RatingReason.values):
         raise InvalidInput(_("Choose one of the values offered."), field="reasons")
+    if callback and callback not in CallTime.values:
+        raise InvalidInput(_("Choose one of the values offered."), field="callback")
+    if callback and by.phone is None:
+        raise InvalidInput(_("We have no telephone number of yours."), field="callback")
     low = score <= LOW_SCORE
     comment = short(comment, "comment")
     if VisitRating.objects.filter(appointment=appointment).exists():
@@ -140,10 +146,15 @@ def rate_visit(
         score=score,
         reasons=list(dict.fromkeys(reasons)) if low else [],
         comment=comment,
+        callback=callback,
         channel=channel,
         at=now,
     )
-    if low:
+    facts = [events.rated(score)]
+    if callback:
+        facts += messages.call_owed(appointment, "wished", at=now)
+        messages.tell_dispatch(appointment, "visit_callback_notice", at=now, score=score, when=callback)
+    elif low:
         messages.tell_lead(appointment, "visit_low_rating_notice", at=now, score=score)
-    cases.record(appointment, events.rated(score), transition="rated", at=now, by=by)
+    cases.record(appointment, *facts, transition="rated", at=now, by=by)
     return rating

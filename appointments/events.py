@@ -217,6 +217,7 @@ def _call_needed(facts: dict[str, Any], names: Names) -> str:
         "no_channel": _("Somebody must call: no message reaches the customer"),
         "absent": _("Somebody must call: the customer was absent twice"),
         "late": _("Somebody must call: we are late"),
+        "wished": _("Somebody must call: the customer asked for it with the rating"),
     }.get(facts["why"], _("Somebody must call"))
 
 

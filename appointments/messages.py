@@ -160,11 +160,11 @@ def call_owed(appointment: Appointment, why: str, *, at: datetime) -> list[Fact]
     return [events.call_needed(why)]
 
 
-def tell_dispatch(appointment: Appointment, template: str, *, at: datetime) -> None:
+def tell_dispatch(appointment: Appointment, template: str, *, at: datetime, **facts: Any) -> None:
     """An in-app notice to those who answer for the day: the team's lead, and the dispatchers."""
     people: list[User] = [*User.objects.holding("dispatch.change").filter(role="dispatcher")]
     people += [one for one in escalation.Leaders().audience("lead", appointment) if one not in people]
-    _tell(people, appointment, template, at=at)
+    _tell(people, appointment, template, at=at, **facts)
 
 
 def tell_lead(appointment: Appointment, template: str, *, at: datetime, **facts: Any) -> None:

@@ -24,7 +24,19 @@ from customers.models import Address, Customer, Region
 from tickets.models import Ticket
 
 from .querysets import AppointmentQuerySet
-from .states import PROMISED, TO_BOOK, ActionKind, ActionOutcome, Exclusion, FailReason, Outcome, State, Trigger, Type
+from .states import (
+    PROMISED,
+    TO_BOOK,
+    ActionKind,
+    ActionOutcome,
+    CallTime,
+    Exclusion,
+    FailReason,
+    Outcome,
+    State,
+    Trigger,
+    Type,
+)
 from .windows import Window
 
 
@@ -154,6 +166,7 @@ class Appointment(Case):
         ]
         indexes = [
             models.Index(fields=["starts_at"], name="appointment_starts"),
+            models.Index(fields=["call_since"], condition=Q(call_since__isnull=False), name="appointment_to_call"),
         ]
 
     @property
@@ -449,6 +462,8 @@ class VisitRating(models.Model):
     score = models.PositiveSmallIntegerField()
     reasons = models.JSONField(default=list, blank=True)
     comment = models.TextField(blank=True)
+    # Whether and when to call the customer about it; the call is owed on the visit (`Appointment.call_since`).
+    callback = models.CharField(max_length=12, choices=CallTime, blank=True)
     channel = models.CharField(max_length=12)
     at = models.DateTimeField()
 

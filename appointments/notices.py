@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 from common import clockface
 from notifications.notices import reads
 
+from .states import CallTime
+
 
 @reads("visit_call_notice", "phone-call")
 def _call(facts: dict[str, Any]) -> str:
@@ -69,3 +71,11 @@ def _paper(facts: dict[str, Any]) -> dict[str, Any]:
 @reads("visit_low_rating_notice", "trending-down")
 def _low_rating(facts: dict[str, Any]) -> str:
     return _("%(number)s: the customer rated the visit %(score)s of 5.") % facts
+
+
+@reads("visit_callback_notice", "phone-call")
+def _callback(facts: dict[str, Any]) -> str:
+    return _("%(number)s: the customer rated the visit %(score)s of 5 and wants to be called. %(when)s.") % {
+        **facts,
+        "when": CallTime(facts["when"]).label,
+    }

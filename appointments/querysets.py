@@ -9,7 +9,7 @@ from django.db.models import Q
 from cases.querysets import CaseQuerySet
 from customers.models import Customer
 
-from .states import PROMISED, TO_BOOK
+from .states import PROMISED, TO_BOOK, State
 
 
 class AppointmentQuerySet(CaseQuerySet):
@@ -41,3 +41,7 @@ class AppointmentQuerySet(CaseQuerySet):
         return self.open().filter(
             Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None) | Q(call_since__isnull=False)
         )
+
+    def to_call_back(self) -> Any:
+        """Done, and rated by a customer who wants to be called."""
+        return self.filter(state=State.DONE, call_since__isnull=False)

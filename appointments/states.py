@@ -107,6 +107,15 @@ class DayPart(models.TextChoices):
     EVENING = "evening", _("Evening")
 
 
+class CallTime(models.TextChoices):
+    """When a customer who rated a visit would like to be called."""
+
+    ANY = "any", _("Any time")
+    MORNING = DayPart.MORNING.value, _("Morning")
+    AFTERNOON = DayPart.AFTERNOON.value, _("Afternoon")
+    EVENING = DayPart.EVENING.value, _("Evening")
+
+
 class Outcome(models.TextChoices):
     """What became of a waitlist offer."""
 

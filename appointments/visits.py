@@ -253,6 +253,7 @@ def finish(*, appointment_id: int, report: str, by: User | None, at: datetime | 
     run(appointment.finish, at=now)
     facts = [events.finished(appointment)]
     timers.cancel_timers(appointment)
+    appointment.call_since = None  # what was to be said before the visit
     facts += messages.tell(appointment, "visit_done", at=now, report=appointment.report)
     cases.record(appointment, *facts, transition=("done", "resolved"), at=now, by=by)
     promises.tell_ticket(appointment, "done", at=now, report=appointment.report[:500])

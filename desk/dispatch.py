@@ -23,7 +23,7 @@ from appointments import orphans
 from appointments.assignment import Part, job_points
 from appointments.availability import TRAVEL_NEAR, Grid, travel
 from appointments.booking import needs_of
-from appointments.models import Appointment, CrewMember
+from appointments.models import Appointment, CrewMember, VisitRating
 from appointments.orphans import Orphan
 from appointments.states import PROMISED, TO_BOOK, State, Type
 from appointments.windows import Window, day_begins
@@ -205,14 +205,18 @@ class Board:
 
     def _read(self, until: datetime) -> Any:
         """Whatever may be shown: what needs something, and the visits of the day and of the days watched."""
-        # Two parts, each by an index of its own; an OR over them would read every visit there ever was.
+        # Parts, each by an index of its own; an OR over them would read every visit there ever was.
         visible = Appointment.objects.visible_to(self.person)
         timed = visible.filter(starts_at__lt=until).exclude(state__in=[State.REQUESTED, State.CANCELLED])
         of_day = timed.filter(starts_at__gte=self.begin, starts_at__lt=self.end)
         watched = timed.filter(state__in=PROMISED, ends_at__gt=self.now, starts_at__gte=day_begins(self.today))
-        keys = visible.waiting().values("pk").union(of_day.values("pk"), watched.values("pk"))
+        keys = (
+            visible.waiting()
+            .values("pk")
+            .union(of_day.values("pk"), watched.values("pk"), visible.to_call_back().values("pk"))
+        )
         crew = CrewMember.objects.select_related("technician")
-        return Appointment.objects.filter(pk__in=keys).with_people().prefetch_related(
+        return Appointment.objects.filter(pk__in=keys).with_people().select_related("rating").prefetch_related(
             "services", Prefetch("crew", crew)
         )  # fmt: skip
 
@@ -436,6 +440,12 @@ class Board:
 
 def call_reason(visit: Appointment) -> str:
     """Why somebody must call, as far as the visit's own columns tell."""
+    if visit.state == State.DONE:
+        rating: VisitRating = visit.rating
+        return _("Call: the customer rated the visit %(score)s of 5 and asks for it. %(when)s") % {
+            "score": rating.score,
+            "when": rating.get_callback_display(),
+        }
     if visit.state == State.ABSENT:
         return _("Call: the customer was absent twice")
     if visit.state == State.UNDER_WAY:

@@ -16,7 +16,7 @@ from django.utils.translation import pgettext
 from appointments import services
 from appointments.messages import hidden
 from appointments.models import Appointment, Compensation, CrewMember, VisitRating, VisitRecord
-from appointments.states import OPEN, PROMISED, TO_BOOK, Exclusion, Side, Trigger
+from appointments.states import OPEN, PROMISED, TO_BOOK, Exclusion, RatingReason, Side, State, Trigger
 from cases.facts import sentence
 from cases.models import CaseEvent, Note
 from cases.states import Channel
@@ -116,7 +116,7 @@ class VisitPane:
 
     @property
     def call(self) -> str:
-        return call_reason(self.visit) if self.visit.call_since and self.visit.state in OPEN else ""
+        return call_reason(self.visit) if self.visit.call_since and self.visit.state in (*OPEN, State.DONE) else ""
 
     @property
     def crew(self) -> list[CrewMember]:
@@ -144,6 +144,12 @@ class VisitPane:
     @cached_property
     def rating(self) -> VisitRating | None:
         return VisitRating.objects.filter(appointment=self.visit).first()
+
+    @property
+    def rating_reasons(self) -> str:
+        """What the customer named as going wrong."""
+        named = self.rating.reasons if self.rating else []
+        return pgettext("between two reasons", ", ").join(str(RatingReason(reason).label) for reason in named)
 
     @cached_property
     def owed(self) -> list[Owed]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from appointments.models import VisitService
-from appointments.states import DayPart, RatingReason, Type
+from appointments.states import CallTime, DayPart, RatingReason, Type
 from appointments.wording import weekday_text
 from customers.models import Customer
 
@@ -182,3 +182,15 @@ class RateForm(PortalForm):
         error_messages=CHOOSE,
     )
     comment = own_words(gettext_lazy("Anything else?"), required=False, rows=3)
+    callback = forms.ChoiceField(
+        label=gettext_lazy("Shall we call you about it?"),
+        choices=[("", gettext_lazy("No need")), *CallTime.choices],
+        required=False,
+        widget=forms.RadioSelect,
+        error_messages=CHOOSE,
+    )
+
+    def __init__(self, *args: Any, phone: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not phone:
+            del self.fields["callback"]

@@ -17,7 +17,7 @@ from appointments.conversation import LOW_SCORE
 from appointments.messages import arrival_code
 from appointments.models import Appointment, Compensation, VisitRating, WaitlistEntry, WaitlistOffer
 from appointments.services import cancel_refusals, change_cutoff, move_refusals
-from appointments.states import AT_WORK, OPEN, PROMISED, TO_BOOK, ClosedBecause, State
+from appointments.states import AT_WORK, OPEN, PROMISED, TO_BOOK, CallTime, ClosedBecause, State
 from appointments.waitlist import WAITS_IN, open_offer
 from appointments.windows import Window
 from appointments.wording import day_text, hours_text, wish_text
@@ -76,6 +76,13 @@ STANDINGS: dict[str, Standing] = {
 _OWED: dict[str, Callable[[], str]] = {
     "missed_window": lambda: _("We owe you %(amount)s, because we did not come within the promised time."),
     "late_change": lambda: _("We owe you %(amount)s, because we changed the visit less than 24 hours before."),
+}
+
+_CALLED: dict[str, Callable[[], str]] = {
+    CallTime.ANY: lambda: _("We call you at %(phone)s."),
+    CallTime.MORNING: lambda: _("We call you at %(phone)s, in a morning."),
+    CallTime.AFTERNOON: lambda: _("We call you at %(phone)s, in an afternoon."),
+    CallTime.EVENING: lambda: _("We call you at %(phone)s, in an evening."),
 }
 
 
@@ -380,6 +387,19 @@ class Visit:
     @property
     def may_rate(self) -> bool:
         return self.door.may_rate and self.visit.state == State.DONE and self.rating is None
+
+    @property
+    def phone(self) -> str:
+        """The number at which we would call the customer, masked; empty without one."""
+        contact = self.door.customer.phone
+        return contact.masked if contact else ""
+
+    @property
+    def call_promised(self) -> str:
+        """That we call, and when, for who asked for it with the rating; empty once it is done."""
+        if self.rating is None or not self.rating.callback or self.visit.call_since is None:
+            return ""
+        return words.filled(_CALLED[self.rating.callback](), phone=self.phone)
 
     @property
     def rated_low(self) -> bool:

@@ -253,11 +253,11 @@ def rate(request: HttpRequest, door: Door) -> HttpResponse:
         return show(request, "visit_rated", {"door": door, "visit": visit})
     if not visit.may_rate:
         return redirect(door.url)
-    form, status = RateForm(initial={"score": request.GET.get("score", "")}), 200
+    form, status = RateForm(initial={"score": request.GET.get("score", "")}, phone=visit.phone), 200
     if request.method == "POST" and switching(request):
-        form = RateForm(initial=_typed(request, "reasons", score="", comment=""))
+        form = RateForm(initial=_typed(request, "reasons", score="", comment="", callback=""), phone=visit.phone)
     elif request.method == "POST":
-        form, status = RateForm(request.POST), 422
+        form, status = RateForm(request.POST, phone=visit.phone), 422
         if form.is_valid():
             try:
                 rate_visit(appointment_id=door.visit.pk, by=door.customer, channel=door.how, **form.cleaned_data)

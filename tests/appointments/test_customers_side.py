@@ -18,7 +18,7 @@ from tests.appointments.test_life import RECORD
 from tests.builders import MONDAY
 
 pytestmark = pytest.mark.django_db
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,10 @@ def test_what_ran_out_or_was_never_held_is_not_extended(technician):
 
 
 def done(technician) -> Appointment:
-    visit = book()
+    return finish(book(), technician)
+
+
+def finish(visit, technician) -> Appointment:
     visits.arrive(appointment_id=visit.pk, by=technician, at=TUESDAY_TEN)
     visits.keep_record(appointment_id=visit.pk, by=technician, values=RECORD)
     return visits.finish(appointment_id=visit.pk, report="New splitter", by=technician, at=TUESDAY_TEN)
@@ -73,6 +76,41 @@ def test_a_low_score_names_its_reasons_and_the_lead_hears_of_it(technician, scor
     notices = Message.objects.filter(template="visit_low_rating_notice")
     assert notices.count() == told
     assert {message.person_id for message in notices} <= {lead.pk}
+
+
+@pytest.mark.parametrize("score", [2, 5])
+def test_who_asks_for_a_call_with_the_rating_is_on_the_list_until_called(technician, score):
+    lead, dispatcher = builders.person("lead", team=technician.team), builders.person("dispatcher")
+    visit = done(technician)
+    assert not Appointment.objects.to_call_back().exists()
+    conversation.rate_visit(
+        appointment_id=visit.pk, score=score, callback="evening", by=visit.customer, at=TUESDAY_TEN + HOUR
+    )
+    assert [one.call_since for one in Appointment.objects.to_call_back()] == [TUESDAY_TEN + HOUR]
+    notices = Message.objects.filter(template="visit_callback_notice")
+    assert {message.person_id for message in notices} == {lead.pk, dispatcher.pk}
+    assert not Message.objects.filter(template="visit_low_rating_notice").exists()
+    for reached in (False, True):
+        conversation.record_call(appointment_id=visit.pk, by=dispatcher, note="Rang", reached=reached)
+        assert Appointment.objects.to_call_back().exists() is not reached
+
+
+def test_what_was_to_be_said_before_the_visit_needs_no_call_once_it_is_done(technician):
+    visit = book(at=MONDAY)
+    Appointment.objects.filter(pk=visit.pk).update(call_since=MONDAY)
+    finish(visit, technician)
+    assert not Appointment.objects.to_call_back().exists()
+
+
+def test_a_call_is_asked_for_at_a_time_offered_and_by_who_has_a_telephone(technician):
+    visit = done(technician)
+    for wish in ("night", "any"):
+        if wish == "any":
+            visit.customer.contacts.all().delete()
+        with pytest.raises(InvalidInput) as refusal:
+            conversation.rate_visit(appointment_id=visit.pk, score=1, callback=wish, by=visit.customer, at=TUESDAY_TEN)
+        assert refusal.value.field == "callback"
+    assert not VisitRating.objects.exists()
 
 
 def test_reasons_are_those_offered(technician):

@@ -11,6 +11,7 @@ from django.utils import translation
 
 from appointments import visits
 from appointments.booking import hold_window
+from appointments.conversation import rate_visit
 from appointments.models import Appointment
 from common import clock
 from desk.dispatch import Board, Look
@@ -18,6 +19,7 @@ from staff.models import Leave, UserSkill
 from tests import builders
 from tests.appointments import center
 from tests.appointments.center import TUESDAY_TEN, TWO_HOURS, book
+from tests.appointments.test_life import RECORD
 from tests.builders import MONDAY
 from tests.desk.test_queue import statements
 
@@ -129,6 +131,19 @@ def test_a_visit_to_call_is_listed_even_though_it_has_a_technician(zhao):
     (job,) = board().jobs
     assert job.calls_only
     assert job.whys[0].words == "Call: no message reaches the customer"
+
+
+def test_who_rated_and_wants_a_call_is_listed_whenever_the_visit_was(zhao):
+    visit = book()
+    visits.arrive(appointment_id=visit.pk, by=zhao, at=TUESDAY_TEN)
+    visits.keep_record(appointment_id=visit.pk, by=zhao, values=RECORD)
+    visits.finish(appointment_id=visit.pk, report="New splitter", by=zhao, at=TUESDAY_TEN)
+    week_later = TUESDAY_TEN + timedelta(days=7)
+    rate_visit(appointment_id=visit.pk, score=2, callback="evening", by=visit.customer, at=week_later)
+    (job,) = board(day=week_later.date(), now=week_later).jobs
+    assert job.calls_only
+    assert job.whys[0].words == "Call: the customer rated the visit 2 of 5 and asks for it. Evening"
+    assert job.act == "Call the customer"
 
 
 def test_the_filters_narrow_both_sides(zhao):

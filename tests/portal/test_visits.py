@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from icalendar import Calendar
 
-from appointments import services, visits, waitlist
+from appointments import conversation, services, visits, waitlist
 from appointments.booking import hold_window
 from appointments.messages import arrival_code
 from appointments.models import Appointment, Hold, Reservation, VisitRating, WaitlistEntry, WaitlistOffer
@@ -536,6 +536,36 @@ def test_a_low_score_says_what_went_wrong_and_what_becomes_of_it(signed_in, visi
     assert "The lead of the team has been told and reads your answer." in thanks
     assert Message.objects.get(template="visit_low_rating_notice").person == lead
     assert "Rate this visit" not in words(visitor.get(address))
+
+
+@pytest.mark.parametrize("how", ["portal", "link"])
+def test_who_wants_a_call_says_when_and_reads_that_it_comes(signed_in, visit, technician, time, how):
+    jump(time, THURSDAY + timedelta(hours=1))
+    finish(visit, technician, THURSDAY)
+    address = mine(visit) if how == "portal" else link(visit, "rate", at=time.at)
+    visitor = signed_in if how == "portal" else Visitor()
+    page = visitor.get(f"{address}rate/")
+    assert "Shall we call you about it? 138****5678" in words(page)
+    assert re.findall(r'name="callback" value="(\w*)"[^>]* checked', page.content.decode()) == [""]
+    unscored = visitor.post(f"{address}rate/", {"callback": "morning"})
+    assert re.findall(r'name="callback" value="(\w*)"[^>]* checked', unscored.content.decode()) == ["morning"]
+    assert visitor.post(f"{address}rate/", {"score": "4", "callback": "midnight"}).status_code == 422
+    visitor.post(f"{address}rate/", {"score": "4", "callback": "morning"})
+    assert VisitRating.objects.get().callback == "morning"
+    promise = "We call you at 138****5678, in a morning."
+    assert promise in words(visitor.get(f"{address}rate/"))
+    conversation.record_call(appointment_id=visit.pk, by=builders.person("dispatcher"), note="Rang", reached=True)
+    assert promise not in words(visitor.get(f"{address}rate/"))
+
+
+def test_without_a_telephone_no_call_is_offered(visit, technician, time):
+    jump(time, THURSDAY + timedelta(hours=1))
+    finish(visit, technician, THURSDAY)
+    visit.customer.contacts.all().delete()
+    address = link(visit, "rate", at=time.at, act="rate/")
+    assert "Shall we call you" not in words(Visitor().get(address))
+    Visitor().post(address, {"score": "4", "callback": "any"})
+    assert VisitRating.objects.get().callback == ""
 
 
 def test_a_good_score_is_thanked_for(signed_in, visit, technician, time):
