@@ -37,6 +37,7 @@ from . import center
 from .backlog import Backlog
 from .courses import handled, in_an_outage, solved_on_the_phone
 from .life import Life
+from .outage import announce_outage
 from .people import Known, make_customers, make_staff
 from .rota import plan_work
 from .stories import BY_WEEKDAY, CHANNELS, REASONS, ZONE, Deck, Scene, hours, kind_of, likely, minutes
@@ -82,6 +83,7 @@ def build(*, now: datetime, tickets: int = TICKETS, seed: int = 7) -> Made:
         make_areas(staff)
         lives = [*_lives(scene, customers, tickets), *visit_lives(scene, customers, min(1.0, tickets / TICKETS))]
         made = Simulation(lives, now=now).run()
+        announce_outage(staff, now=now)
         _settle(now)
         first = Case.objects.order_by("pk").first()
         if first is not None:

@@ -29,7 +29,7 @@ from staff.permissions import Role
 from staff.records import record
 from staff.rota import absences, on_duty, working_spans
 from tests import builders
-from tickets.models import Ticket
+from tickets.models import Outage, Ticket
 from tickets.states import State
 
 NOW = datetime(2026, 3, 18, 6, 40, tzinfo=UTC)  # Wednesday, 14:40 in Shanghai
@@ -163,6 +163,15 @@ def test_one_day_was_a_surge(made):
     assert day.weekday() < 5
     usual = sorted(count for other, count in days.items() if other < (NOW - timedelta(days=5)).date())
     assert days[day] >= 3 * usual[len(usual) // 2]
+
+
+def test_an_outage_lasts_where_customers_have_something_in_progress(made):
+    outage = Outage.objects.get()
+    assert (outage.began_at, outage.expected_at) == (NOW - timedelta(minutes=35), NOW.replace(hour=10, minute=0))
+    assert outage.entered_by.username == "supervisor"
+    assert outage.region.name_zh in outage.text_zh
+    assert outage.region.name_en in outage.text_en
+    assert Customer.objects.filter(addresses__region=outage.region, cases__closed_at=None).exists()
 
 
 def test_the_same_seed_and_instant_tell_the_same_stories(made):
