@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils import translation
+from django.utils.html import format_html
 
 from . import clock, clockface, navigation
 
@@ -73,6 +74,12 @@ class Page:
     @property
     def service_phone(self) -> str:
         return settings.SERVICE_PHONE
+
+    @property
+    def service_phone_link(self) -> str:
+        """The number as a link that calls it."""
+        digits = "".join(letter for letter in settings.SERVICE_PHONE if letter.isdigit() or letter == "+")
+        return format_html('<a class="num" href="tel:{}">{}</a>', digits, settings.SERVICE_PHONE)
 
     @property
     def service_hours(self) -> str:

@@ -29,16 +29,19 @@ class PortalForm(forms.Form):
 
 
 def own_words(label: Any, *, required: bool = True, rows: int = 4) -> forms.CharField:
-    return forms.CharField(
+    field = forms.CharField(
         label=label,
         required=required,
         max_length=LONGEST,
-        widget=forms.Textarea(attrs={"rows": rows, "maxlength": None}),
+        widget=forms.Textarea(attrs={"rows": rows}),
         error_messages={
             "required": _("Please write a few words."),
             "max_length": _("That is %(show_value)s characters; we can take %(limit_value)s."),
         },
     )
+    # A browser that knew the limit would cut off the end of what is pasted, and say nothing.
+    del field.widget.attrs["maxlength"]
+    return field
 
 
 # --- signing in ------------------------------------------------------------------------------------------------------

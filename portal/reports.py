@@ -42,6 +42,8 @@ class Placed(Protocol):
     def street(self) -> str: ...
     @property
     def house(self) -> str: ...
+    @property
+    def values(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,16 @@ def place_of(draft: Placed, customer: Customer | None) -> Address | None:
     if customer is None or key is None:
         return None
     return customer.addresses.select_related("region").filter(pk=key).first()
+
+
+def place_known(draft: Placed, customer: Customer | None) -> dict[str, Any]:
+    """What was answered so far; where no place was chosen yet, with the only address on file."""
+    values = dict(draft.values)
+    if not values.get("place") and customer is not None:
+        known = list(customer.addresses.values_list("pk", flat=True)[:2])
+        if len(known) == 1:
+            values["place"] = str(known[0])
+    return values
 
 
 def region_of(draft: Placed, customer: Customer | None) -> Region | None:

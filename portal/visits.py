@@ -162,7 +162,7 @@ class Visit:
 
     @property
     def day(self) -> str:
-        return day_text(self.window.starts_at) if self.window else ""
+        return words.spaced(day_text(self.window.starts_at)) if self.window else ""
 
     @property
     def hours(self) -> str:
@@ -243,7 +243,7 @@ class Visit:
         owner = self.visit.owner
         if owner is None or not self.is_today:
             return ""
-        return _("%(name)s, staff number %(number)s") % {"name": owner, "number": staff_number(owner)}
+        return words.filled(_("%(name)s, staff number %(number)s"), name=owner, number=staff_number(owner))
 
     @property
     def report(self) -> str:
@@ -372,7 +372,7 @@ class Visit:
 
     @property
     def offered_day(self) -> str:
-        return day_text(self.offer.starts_at) if self.offer else ""
+        return words.spaced(day_text(self.offer.starts_at)) if self.offer else ""
 
     @property
     def offered_hours(self) -> str:

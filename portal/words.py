@@ -25,7 +25,12 @@ _BETWEEN_SCRIPTS = re.compile(r"(?<=[\u4e00-\u9fff])(?=[A-Za-z0-9])|(?<=[A-Za-z0
 
 def filled(pattern: str, **facts: object) -> str:
     """A sentence with its values in."""
-    return _BETWEEN_SCRIPTS.sub(" ", pattern % facts)
+    return spaced(pattern % facts)
+
+
+def spaced(text: str) -> str:
+    """The same with a space wherever the scripts change."""
+    return _BETWEEN_SCRIPTS.sub(" ", text)
 
 
 _AFTER_STOP = re.compile(r"(?<=[\u3002\uff01\uff1f\uff1a])\s+")  # full-width stops bring their own space

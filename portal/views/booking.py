@@ -90,7 +90,7 @@ def _where(request: HttpRequest) -> HttpResponse:
     if not plan.services:
         return redirect(_address(WHAT))
     customer = plan.customer
-    form, status = PlaceForm(customer=customer, initial=_place_known(plan)), 200
+    form, status = PlaceForm(customer=customer, initial=reports.place_known(plan.draft, customer)), 200
     if request.method == "POST" and switching(request):
         form = PlaceForm(customer=customer, initial=request.POST.dict())
     elif request.method == "POST":
@@ -100,16 +100,6 @@ def _where(request: HttpRequest) -> HttpResponse:
             _keep(request, _placed(plan.draft, form.cleaned_data))
             return redirect(_address(WHAT if "back" in request.POST else WHEN))
     return show(request, "book_where", {**_where_one_is(WHERE), "form": form, "plan": plan}, status=status)
-
-
-def _place_known(plan: Plan) -> dict[str, Any]:
-    """What was chosen, else the only address on file."""
-    values = plan.draft.values
-    if "place" not in values and plan.customer is not None:
-        known = list(plan.customer.addresses.values_list("pk", flat=True)[:2])
-        if len(known) == 1:
-            values["place"] = str(known[0])
-    return values
 
 
 def _placed(draft: Draft, data: dict[str, Any]) -> Draft:

@@ -90,7 +90,7 @@ def _question(request: HttpRequest, subject: Subject, step: str) -> HttpResponse
     if step == WHAT and SERVICE in _steps(subject) and not draft.service:
         return redirect(_address(subject, SERVICE))
     make, status = _form(request, subject, step, draft), 200
-    form = make(initial=draft.values)
+    form = make(initial=reports.place_known(draft, sessions.customer_of(request)) if step == WHERE else draft.values)
     if request.method == "POST" and switching(request):
         form = make(initial=request.POST.dict())
     elif request.method == "POST":

@@ -308,10 +308,11 @@ SERVICE_NAME = {
 }
 # When the telephone is answered, as a sentence of its own in each language.
 SERVICE_HOURS = {
-    "zh-hans": os.environ.get("SERVICE_HOURS_ZH", ""),
-    "en": os.environ.get("SERVICE_HOURS_EN", ""),
+    "zh-hans": os.environ.get("SERVICE_HOURS_ZH", "24 小时有人接听。" if DEMO else ""),
+    "en": os.environ.get("SERVICE_HOURS_EN", "Answered 24 hours a day." if DEMO else ""),
 }
-SERVICE_PHONE = os.environ.get("SERVICE_PHONE", "")
+# The demonstration has a number that nobody can have, so that its pages are whole.
+SERVICE_PHONE = os.environ.get("SERVICE_PHONE", "400-000-0000" if DEMO else "")
 if SERVICE_PHONE and not re.fullmatch(r"[\d+ -]{3,20}", SERVICE_PHONE):
     raise SystemExit(f"SERVICE_PHONE={SERVICE_PHONE!r} is not a telephone number.")
 # How a technician's phone opens the way to a customer: the phone's own map app, or a map on the web.

@@ -109,7 +109,8 @@ def test_help_is_at_the_same_place_on_every_page(visitor, settings):
     for address in ("/", reverse("portal:sign_in"), at("fault", "service"), "/m/nonsense/"):
         page = visitor.get(address)
         assert 'href="#help"' in page.content.decode()
-        assert "Need help? Call 400-000-0000. Answered 24 hours a day." in words(page)
+        call = 'Need help? Call <a class="num" href="tel:4000000000">400-000-0000</a>. Answered 24 hours a day.'
+        assert call in page.content.decode()
 
 
 def test_without_a_telephone_nothing_is_promised(visitor, settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -52,8 +53,10 @@ def test_an_address_on_file_is_offered_and_not_asked_again(visitor, time, house,
     visitor.sign_in()
     visitor.post(at("fault", "service"), {"service": "broadband.fault"})
     visitor.post(at("fault", "what"), {"what": "broadband.fault.slow"})
-    assert "5 号 301 长江路, Haidian" in words(visitor.get(at("fault", "where")))
+    page = visitor.get(at("fault", "where"))
+    assert "5 号 301 长江路, Haidian" in words(page)
     place = customer.addresses.get()
+    assert re.findall(r'name="place" value="(\w+)"[^>]* checked', page.content.decode()) == [str(place.pk)]
     visitor.post(at("fault", "where"), {"place": place.pk})
     assert "5 号 301 长江路, Haidian" in words(visitor.get(at("fault", "check")))
     sent(visitor.post(at("fault", "check")))

@@ -558,6 +558,15 @@ def test_who_wants_a_call_says_when_and_reads_that_it_comes(signed_in, visit, te
     assert promise not in words(visitor.get(f"{address}rate/"))
 
 
+def test_the_browser_cuts_nothing_off_what_is_written(signed_in, visit, technician, time):
+    """It would do so in silence: the server says how much is too much, and what was typed stays."""
+    cancel = signed_in.post(mine(visit, "cancel/"), {"reason": "🐕" * 2001})
+    assert cancel.status_code == 422
+    assert "That is 2001 characters; we can take 2000." in words(cancel)
+    assert "🐕" * 2001 in cancel.content.decode()
+    assert "maxlength" not in cancel.content.decode()
+
+
 def test_without_a_telephone_no_call_is_offered(visit, technician, time):
     jump(time, THURSDAY + timedelta(hours=1))
     finish(visit, technician, THURSDAY)

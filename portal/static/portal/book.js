@@ -27,7 +27,8 @@ if (hold) {
       hold.querySelector("p").textContent = hold.dataset.over;
       return;
     }
-    left.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    left.textContent = left.dataset.left.replace("{time}", time);
     const minutes = Math.ceil(seconds / 60);
     if (minutes !== said) {
       // The first minute is in the words already.
