@@ -154,6 +154,7 @@ class Appointment(Case):
         ]
         indexes = [
             models.Index(fields=["starts_at"], name="appointment_starts"),
+            models.Index(fields=["call_since"], condition=Q(call_since__isnull=False), name="appointment_to_call"),
         ]
 
     @property

@@ -10,11 +10,15 @@ class DeskConfig(AppConfig):
 
         from common.navigation import Entry, register, register_setting
 
-        from .lists import overdue
+        from .lists import overdue, visits_due
 
         register(Entry("queue", "desk:queue", _("My queue"), "inbox", "desk.open", 10, shortcut="q", count=overdue))
         register(Entry("team", "desk:team", _("Team"), "users", "desk.open", 20, shortcut="t"))
-        register(Entry("dispatch", "desk:dispatch", _("Dispatch"), "truck", "dispatch.open", 40, shortcut="d"))
+        register(
+            Entry(
+                "dispatch", "desk:dispatch", _("Dispatch"), "truck", "dispatch.open", 40, shortcut="d", count=visits_due
+            )
+        )
         for setting in (
             Entry("mine", "desk:mine", _("My working time"), "clock", "", 5),
             Entry("outages", "desk:outages", _("Area outages"), "radio-tower", "desk.open", 5),
