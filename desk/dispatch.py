@@ -310,6 +310,13 @@ class Board:
             found.append((job, reason, url))
         return sorted(found, key=lambda one: one[1] is not None)
 
+    def after(self, key: int) -> Job | None:
+        """The visit to assign after this one, in the order of the list; after the last it begins again at the top."""
+        jobs = [job for job in self.jobs if not job.calls_only]
+        here = next((place for place, job in enumerate(jobs) if job.appointment.pk == key), None)
+        others = jobs if here is None else jobs[here + 1 :] + jobs[:here]
+        return others[0] if others else None
+
     @property
     def plan_url(self) -> str:
         """Where the waiting visits get a proposal; "" where there is nothing to plan, or not by this person."""
