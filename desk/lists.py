@@ -20,6 +20,7 @@ from django.utils.http import urlencode
 from appointments.due import due
 from cases.models import Case
 from common import clock
+from notifications.waiting import waiting as waiting_texts
 from staff.models import User
 from tickets.models import Ticket
 from tickets.states import DONE, TO_DO, WAITING, State
@@ -157,6 +158,7 @@ def tally(person: Any, *, now: datetime, listing: Listing | None = None) -> dict
         wanted["dispatch"] = due(now)
     if listing and listing.name == TEAM:
         wanted |= dict(zip(PARTS, ([part] for _rank, part in listing.parts(person, now=now)), strict=True))
+        wanted["texts"] = [waiting_texts()]
     missing = {name: parts for name, parts in wanted.items() if name not in known}
     if missing:
         columns = {
