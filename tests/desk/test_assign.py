@@ -317,3 +317,17 @@ def test_a_visit_that_only_wants_a_call_is_not_the_next(client, dispatcher, zhao
     Appointment.objects.filter(pk=book().pk).update(call_since=MONDAY)
     answer = client.post(address(visit, WEDNESDAY_TEN), {"technician": zhao.pk, "then": "next"}, headers=EN)
     assert answer["Location"] == "/desk/dispatch/?day=2026-03-02"
+
+
+# --- a day without room ----------------------------------------------------------------------------------------------
+
+
+def test_where_nobody_is_free_that_day_the_first_free_window_is_one_press_away(client, dispatcher):
+    center.technician("zhao", days=2)  # on shift on Monday and Tuesday only
+    visit = waiting(0)
+    page = client.get(address(visit, on="2026-03-06"), headers=EN)
+    words, url = page.context["assignment"].first_free
+    assert words == "Monday 2 March, 10:00–12:00 (Beijing time)"
+    assert f"First free: {words}" in page.text
+    assert client.get(url, headers=EN).context["assignment"].able
+    assert "First free" not in client.get(address(visit, on="2026-03-03"), headers=EN).text
