@@ -22,7 +22,7 @@ from cases.facts import digest
 from cases.models import Case, Note
 from common import clock
 from common.errors import DomainError, InvalidInput, TransitionRefused
-from common.transitions import run
+from common.transitions import refusals, run
 from customers.services import reveal
 from notifications.models import Message
 from sla import timers
@@ -289,8 +289,18 @@ def report_missed(*, appointment_id: int, by: User | None, at: datetime | None =
     now = at or clock.now()
     appointment = locked(appointment_id)
     allow_visit(by, appointment)
+    if reasons := miss_refusals(appointment, at=now):
+        raise DomainError(*reasons)
     _miss(appointment, at=now, by=by)
     return appointment
+
+
+def miss_refusals(appointment: Appointment, *, at: datetime) -> list[Any]:
+    """Why a visit cannot be said to be missed: before its window begins it can still be moved or given up."""
+    reasons: list[Any] = list(refusals(appointment.miss))
+    if not reasons and appointment.starts_at is not None and at < appointment.starts_at:
+        reasons.append(_("The window has not begun yet: move the visit, or give its time up."))
+    return reasons
 
 
 def _miss(appointment: Appointment, *, at: datetime, by: Any = None) -> None:

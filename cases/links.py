@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
@@ -26,6 +27,8 @@ from . import events, services
 from .models import Case
 
 PATH = "m"
+# No link lasts longer, so a case that nobody has touched since has none that still works.
+LONGEST = timedelta(days=180)
 _SIGNED = 12
 
 
@@ -66,7 +69,12 @@ class ExpiredLink(DomainError):
 
 
 def link_token(case: Case, purpose: str, *, at: datetime, days: int = 30) -> str:
-    """A token that opens `case` for `purpose` until `days` after `at`. Raises ValueError for an unknown purpose."""
+    """A token that opens `case` for `purpose` until `days` after `at`.
+
+    Raises ValueError for an unknown purpose, and for more days than a link lasts.
+    """
+    if days > LONGEST.days:
+        raise ValueError(f"a link lasts {LONGEST.days} days at the most, not {days}")
     until = int((at + timedelta(days=days)).timestamp())
     content = Purpose(purpose)[0].encode() + until.to_bytes(4) + case.pk.to_bytes((case.pk.bit_length() + 7) // 8)
     return base64.urlsafe_b64encode(content + _signature(content, case.link_version)).rstrip(b"=").decode()
@@ -102,6 +110,19 @@ def revoke_links(*, case_id: int, by: object, at: datetime | None = None) -> Cas
     case.link_version += 1
     services.record(case, events.links_revoked(), transition="links_revoked", at=now, by=by)
     return case
+
+
+def revoke_all_links(*, customer_id: int, by: object, at: datetime | None = None) -> int:
+    """Make every link worthless that this customer was sent, whatever about (the phone was lost); of how many cases.
+
+    One case after the other, each in a transaction of its own: nobody locks two cases.
+    """
+    now = at or clock.now()
+    recent = Case.objects.filter(Q(closed_at=None) | Q(changed_at__gte=now - LONGEST), customer=customer_id)
+    keys = list(recent.order_by("pk").values_list("pk", flat=True))
+    for key in keys:
+        revoke_links(case_id=key, by=by, at=now)
+    return len(keys)
 
 
 def _decoded(token: str) -> bytes:

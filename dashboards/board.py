@@ -13,9 +13,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
+from cases.facts import listed
 from common import clockface
 from common.context import PRESENCE_ICONS
-from staff.models import Presence, Team
+from staff.models import Duty, Presence, Team
+from staff.rota import duties_at
 
 from . import charts, figures
 from .figures import Hour, Queue, Reply
@@ -84,6 +86,14 @@ class AgentLine:
 
 
 @dataclass(frozen=True)
+class DutyLine:
+    """A duty and who has it now, "" where nobody does."""
+
+    role: str
+    people: str
+
+
+@dataclass(frozen=True)
 class HourLine:
     """One row of the table beside the chart."""
 
@@ -109,6 +119,7 @@ class Board:
     heat: list[HeatRow]
     agents: list[AgentLine]
     agent_count: int
+    duties: list[DutyLine]
 
 
 def build(scope: Scope, teams: Sequence[Team]) -> Board:
@@ -152,6 +163,10 @@ def build(scope: Scope, teams: Sequence[Team]) -> Board:
         heat=heat,
         agents=[agent_line(agent, scope) for agent in figures.rows_behind("agents", scope)[:AGENTS]],
         agent_count=sum(presences.values()),
+        duties=[
+            DutyLine(str(Duty.Role(role).label), listed([str(person) for person in people]))
+            for role, people in duties_at(scope.now).items()
+        ],
     )
 
 

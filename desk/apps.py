@@ -10,14 +10,19 @@ class DeskConfig(AppConfig):
 
         from common.navigation import Entry, register, register_setting
 
-        from .lists import overdue
+        from .lists import overdue, visits_due
 
         register(Entry("queue", "desk:queue", _("My queue"), "inbox", "desk.open", 10, shortcut="q", count=overdue))
         register(Entry("team", "desk:team", _("Team"), "users", "desk.open", 20, shortcut="t"))
-        register(Entry("dispatch", "desk:dispatch", _("Dispatch"), "truck", "dispatch.open", 40, shortcut="d"))
+        register(
+            Entry(
+                "dispatch", "desk:dispatch", _("Dispatch"), "truck", "dispatch.open", 40, shortcut="d", count=visits_due
+            )
+        )
         for setting in (
             Entry("mine", "desk:mine", _("My working time"), "clock", "", 5),
             Entry("outages", "desk:outages", _("Area outages"), "radio-tower", "desk.open", 5),
+            Entry("texts", "desk:texts", _("Text messages"), "message-square", "customers.see", 7),
             Entry("parked", "desk:parked", _("Parked work"), "circle-pause", "settings.parked", 10),
             Entry("calendars", "desk:calendars", _("Calendars"), "calendar-days", "settings.calendars", 20),
             Entry("policies", "desk:policies", _("Policies"), "shield-check", "settings.policies", 30),

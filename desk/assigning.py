@@ -15,15 +15,17 @@ from django.utils.translation import gettext_lazy as _
 
 from appointments import booking, compensation, crews, messages, services
 from appointments.assignment import Candidate, job_points, rank
-from appointments.availability import Grid
+from appointments.availability import Grid, next_free
 from appointments.models import Appointment, CompensationRule
 from appointments.states import PROMISED, TO_BOOK, Side, State
 from appointments.windows import Window
-from appointments.wording import day_text, hours_text
+from appointments.wording import day_text, hours_text, window_text
 from common import clockface, typed
 from desk.dispatch import Look, place, what, when
 
 MOST_REASON = 2000
+# How far ahead the first free window is looked for.
+WEEKS = timedelta(days=28)
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,16 @@ class Assignment:
             )
             for window in self.grid.windows
         ]
+
+    @cached_property
+    def first_free(self) -> tuple[str, str] | None:
+        """Where nobody can come on this day: the first window of the coming weeks that has room, and its address."""
+        if self.able or not self.may_change:
+            return None
+        free = next_free(self.needs, at=self.now, days=WEEKS.days)
+        if free is None or free == self.window:
+            return None
+        return window_text(free.starts_at, free.ends_at), self.url(starts=str(int(free.starts_at.timestamp())))
 
     @property
     def choices(self) -> list[tuple[Choice, bool]]:

@@ -187,6 +187,13 @@ def when(appointment: Appointment, *, day: date | None = None) -> str:
     return _("%(day)s, %(hours)s") % {"day": day_text(appointment.starts_at), "hours": hours}
 
 
+def wanted(visit: Appointment, look: Look) -> bool:
+    """Whether a visit passes the filters of a look."""
+    if look.region and (visit.region is None or visit.region.code != look.region):
+        return False
+    return not look.skill or any(service.skill == look.skill for service in visit.services.all())
+
+
 class Board:
     """Everything the page shows. Read when made; shown from memory."""
 
@@ -235,13 +242,8 @@ class Board:
     @cached_property
     def jobs(self) -> list[Job]:
         """What needs a time, a technician or a call: the most urgent first (requirements.md C-21)."""
-        found = [job for visit in self.visits if self._wanted(visit) and (job := self._job(visit))]
+        found = [job for visit in self.visits if wanted(visit, self.look) and (job := self._job(visit))]
         return sorted(found, key=lambda job: (-job.points, job.appointment.received_at, job.appointment.pk))
-
-    def _wanted(self, visit: Appointment) -> bool:
-        if self.look.region and (visit.region is None or visit.region.code != self.look.region):
-            return False
-        return not self.look.skill or any(service.skill == self.look.skill for service in visit.services.all())
 
     def _job(self, visit: Appointment) -> Job | None:
         whys = [*self._state_reasons(visit), *self._orphan_reasons(visit)]
@@ -311,6 +313,19 @@ class Board:
             url = reverse("desk:assign", args=[visit.number]) + self.look.query(starts=starts, technician=key)
             found.append((job, reason, url))
         return sorted(found, key=lambda one: one[1] is not None)
+
+    def after(self, key: int) -> Job | None:
+        """The visit to assign after this one, in the order of the list; after the last it begins again at the top."""
+        jobs = [job for job in self.jobs if not job.calls_only]
+        here = next((place for place, job in enumerate(jobs) if job.appointment.pk == key), None)
+        others = jobs if here is None else jobs[here + 1 :] + jobs[:here]
+        return others[0] if others else None
+
+    @property
+    def plan_url(self) -> str:
+        """Where the waiting visits get a proposal; "" where there is nothing to plan, or not by this person."""
+        waits = any(not job.calls_only for job in self.jobs)
+        return reverse("desk:plan") + self.look.query() if waits and self.may_change else ""
 
     @property
     def heads(self) -> list[Cell]:

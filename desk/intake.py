@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django import forms
@@ -18,6 +19,8 @@ from common.errors import DomainError, InvalidInput
 from customers import lookup
 from customers.models import Contact, Customer, Language, Region, Service
 from customers.services import add_service, find_customers, register_customer
+from notifications.models import InboundMessage
+from notifications.waiting import settle
 from staff.models import Team, User
 from tickets.conversation import add_internal_note
 from tickets.models import Ticket
@@ -84,6 +87,7 @@ class IntakeForm(forms.Form):
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off", "autofocus": True}),
     )
     customer = forms.CharField(required=False, widget=forms.HiddenInput)
+    text = forms.CharField(required=False, widget=forms.HiddenInput)
     name = forms.CharField(
         label=_("Customer's name"), required=False, max_length=80, widget=PlainInput(attrs={"autocomplete": "off"})
     )
@@ -169,8 +173,17 @@ class IntakeForm(forms.Form):
         """Whether the part on late entry is in use, and so stands open."""
         return bool(self["received_at"].value() or self["late_because"].value() or self["received_at"].errors)
 
+    @cached_property
+    def message(self) -> InboundMessage | None:
+        """The text message that is being made a ticket of."""
+        return InboundMessage.objects.filter(pk=typed.key(str(self["text"].value() or ""))).first()
+
     def clean_phone(self) -> str:
-        return str(self.cleaned_data["phone"]).strip()
+        """The number typed; else that of the text message, which nobody need see to have it entered."""
+        return str(self.cleaned_data["phone"]).strip() or (self.message.sender if self.message else "")
+
+    def clean_text(self) -> InboundMessage | None:
+        return self.message
 
     def clean_customer(self) -> Customer | None:
         wanted = self.cleaned_data["customer"]
@@ -270,6 +283,8 @@ def _register(data: dict[str, Any], *, by: User, at: datetime) -> Registered:
         received_at=data["received_at"],
         at=at,
     )
+    if data.get("text"):
+        settle(message_id=data["text"].pk, case_id=ticket.pk, by=by, at=at)
     registered = Registered(ticket)
     lines = [*_service_lines(data, customer, registered), *_intake_lines(data)]
     if lines:

@@ -17,8 +17,10 @@ from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.http import urlencode
 
+from appointments.due import due
 from cases.models import Case
 from common import clock
+from notifications.waiting import waiting as waiting_texts
 from staff.models import User
 from tickets.models import Ticket
 from tickets.states import DONE, TO_DO, WAITING, State
@@ -152,8 +154,11 @@ def tally(person: Any, *, now: datetime, listing: Listing | None = None) -> dict
     known: dict[str, int] = person.__dict__.setdefault("_tally", {})
     wanted: dict[str, list[Cases]] = {tab: parts(person, now) for tab, parts in MINE_PARTS.items()}
     wanted["overdue"] = [Case.objects.filter(kind=Ticket.KIND).owned_by(person).overdue(now)]
+    if person.may("dispatch.change"):
+        wanted["dispatch"] = due(now)
     if listing and listing.name == TEAM:
         wanted |= dict(zip(PARTS, ([part] for _rank, part in listing.parts(person, now=now)), strict=True))
+        wanted["texts"] = [waiting_texts()]
     missing = {name: parts for name, parts in wanted.items() if name not in known}
     if missing:
         columns = {
@@ -170,6 +175,11 @@ def tally(person: Any, *, now: datetime, listing: Listing | None = None) -> dict
 def overdue(person: Any) -> int:
     """How many of my tickets are overdue: the red figure in the rail."""
     return tally(person, now=clock.now())["overdue"]
+
+
+def visits_due(person: Any) -> int:
+    """How many visits need a time, a technician or a call now: the red figure of whoever arranges them."""
+    return tally(person, now=clock.now()).get("dispatch", 0)
 
 
 def shown(count: int) -> str:

@@ -17,6 +17,7 @@ from appointments import services
 from appointments.messages import hidden
 from appointments.models import Appointment, Compensation, CrewMember, VisitRating, VisitRecord
 from appointments.states import OPEN, PROMISED, TO_BOOK, Exclusion, RatingReason, Side, State, Trigger
+from appointments.visits import miss_refusals
 from cases.facts import sentence
 from cases.models import CaseEvent, Note
 from cases.states import Channel
@@ -229,6 +230,8 @@ class VisitPane:
                 self.url("visit_do", "release"),
                 asks=True,
             )
+            missed = miss_refusals(visit, at=self.now)
+            verb("missed", _("We missed it"), "octagon-alert", missed, self.url("visit_do", "missed"), asks=True)
         if book or plan:
             over = refusals(visit.cancel)
             verb("cancel", _("Cancel the visit"), "x", over, self.url("visit_do", "cancel"), asks=True, kind="danger")

@@ -113,6 +113,7 @@ class ListView:
     first: bool
     may_open: bool
     may_take: bool
+    texts: int = 0
     teams: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -153,6 +154,7 @@ def list_view(
         first=place is None,
         may_open=person.may("tickets.open"),
         may_take=person.may("tickets.work"),
+        texts=counts.get("texts", 0),
         teams=_team_choices(listing) if with_teams and person.may("cases.see_all_teams") else [],
     )
 

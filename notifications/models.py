@@ -104,6 +104,11 @@ class InboundMessage(models.Model):
     handled_by = models.CharField(max_length=100, blank=True)
     case = models.ForeignKey(Case, on_delete=models.PROTECT, null=True, blank=True, related_name="inbound")
     answer = models.OneToOneField(Message, on_delete=models.PROTECT, null=True, blank=True, related_name="answers")
+    # Who of us read it and decided what becomes of it, where nothing understood it by itself.
+    dealt_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
+    dealt_at = models.DateTimeField(null=True, blank=True)
 
     # The match of the handler's pattern, while handlers run.
     match: re.Match[str]
@@ -113,6 +118,9 @@ class InboundMessage(models.Model):
         indexes = [
             models.Index(fields=["lookup", "received_at"], name="inbound_of_sender"),
             models.Index(fields=["id"], condition=models.Q(outcome="waiting"), name="inbound_waiting"),
+            models.Index(
+                fields=["-dealt_at", "-id"], condition=models.Q(dealt_at__isnull=False), name="inbound_dealt_with"
+            ),
         ]
         ordering = ["pk"]
 

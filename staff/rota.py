@@ -41,11 +41,17 @@ def absences(user_ids: Iterable[int], start: datetime, end: datetime) -> dict[in
 
 def on_duty(at: datetime, role: str = Duty.Role.SUPERVISOR) -> list[User]:
     """Who is on the duty roster at this instant: active people who are not on leave, the longest on duty first."""
-    duties = Duty.objects.filter(role=role, starts_at__lte=at, ends_at__gt=at, user__is_active=True)
+    return duties_at(at)[role]
+
+
+def duties_at(at: datetime) -> dict[str, list[User]]:
+    """Who is on duty at this instant, by role; every role is a key, also where nobody is. One query."""
+    found: dict[str, list[User]] = {role: [] for role in Duty.Role.values}
+    duties = Duty.objects.filter(role__in=list(found), starts_at__lte=at, ends_at__gt=at, user__is_active=True)
     away = Leave.objects.filter(starts_at__lte=at, ends_at__gt=at).values("user_id")
-    return [
-        duty.user for duty in duties.exclude(user__in=away).order_by("starts_at", "pk").select_related("user__team")
-    ]
+    for duty in duties.exclude(user__in=away).order_by("starts_at", "pk").select_related("user__team"):
+        found[duty.role].append(duty.user)
+    return found
 
 
 def merge(spans: Iterable[Span]) -> list[Span]:

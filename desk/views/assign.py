@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils.translation import gettext as _
@@ -45,13 +45,16 @@ def assign(request: HttpRequest, number: str) -> HttpResponse:
     look = asked(request, now)
     assignment = Assignment(find_visit(person, number), request.GET, look, now=now)
     if request.method == "GET":
-        form = AssignForm(initial={"technician": assignment.preselected()}, assignment=assignment)
-        return show_assign(request, assignment, form)
+        return show_assign(request, assignment, first_form(assignment))
     form = AssignForm(request.POST, assignment=assignment)
     if assignment.window is None:
         form.add_error(None, _("Choose a time first."))
     if not form.is_valid():
         return show_assign(request, assignment, form, status=422)
+    # Where the list goes on is read before this visit leaves it.
+    onward = (
+        Board(person, look, now=now).after(assignment.appointment.pk) if request.POST.get("then") == "next" else None
+    )
     try:
         visit = send(assignment, form.cleaned_data, by=person, at=now)
     except DomainError as refusal:
@@ -65,10 +68,23 @@ def assign(request: HttpRequest, number: str) -> HttpResponse:
         ]
         conflict = words[0] if isinstance(refusal, StaleVersion) else ""
         return show_assign(request, fresh, form, status=refusal.status, nearest=nearest, conflict=conflict)
-    messages.success(request, done_words(visit, assignment))
-    if instead := others_went(visit, form.cleaned_data["technician"]):
+    done, instead = done_words(visit, assignment), others_went(visit, form.cleaned_data["technician"])
+    if onward and request.headers.get("HX-Request"):
+        following = Assignment(find_visit(person, onward.appointment.number), QueryDict(), look, now=now)
+        answer = show_assign(request, following, first_form(following), done=done, instead=instead)
+        answer["HX-Trigger"] = "board-changed"
+        return answer
+    messages.success(request, done)
+    if instead:
         messages.warning(request, instead)
-    return go(request, assignment.back)
+    if request.POST.get("then") == "next" and onward is None:
+        messages.info(request, _("No other visit waits for a time or a technician."))
+    return go(request, onward.act_url if onward else assignment.back)
+
+
+def first_form(assignment: Assignment) -> AssignForm:
+    """The form before anybody has typed: the present crew or the best are ticked."""
+    return AssignForm(initial={"technician": assignment.preselected()}, assignment=assignment)
 
 
 def done_words(visit: Appointment, assignment: Assignment) -> str:

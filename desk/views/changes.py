@@ -23,11 +23,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
+from appointments.due import due
 from cases.models import Case, CaseEvent
 from cases.querysets import OPEN
 from cases.states import ClockState
 from common import clock
 from desk.doors import FRAME, requires
+from desk.lists import MOST_COUNTED, CountUpTo
 from notifications import notices
 from notifications.models import Message
 from sla.promises import title
@@ -87,7 +89,7 @@ def _changed(user: Any, since: int | None, now: datetime) -> tuple[int, list[dic
 
 
 def _counts(user: Any, now: datetime) -> list[dict[str, Any]]:
-    """My work to do, what of it is overdue, and my unread notices: one statement."""
+    """My work to do, what of it is overdue, my unread notices, the visits due where I arrange them: one query."""
     mine = Case.objects.filter(OPEN, owner=OuterRef("pk")).order_by().values("owner")
     over = mine.filter(clock_state=ClockState.RUNNING, sort_due_at__lt=now)
     unread = (
@@ -99,22 +101,28 @@ def _counts(user: Any, now: datetime) -> list[dict[str, Any]]:
     def count(rows: Any) -> Any:
         return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n")), Value(0))
 
+    visits = {}
+    if user.may("dispatch.change"):
+        visits = {
+            f"visits_{number}": CountUpTo(part.order_by().values("pk")[:MOST_COUNTED])
+            for number, part in enumerate(due(now))
+        }
     found = (
         User.objects.filter(pk=user.pk)
-        .annotate(todo=count(mine.filter(state__in=TO_DO)), over=count(over), unread=count(unread))
-        .values("todo", "over", "unread", "presence")
+        .annotate(todo=count(mine.filter(state__in=TO_DO)), over=count(over), unread=count(unread), **visits)
+        .values("todo", "over", "unread", "presence", *visits)
         .get()
     )
-    return [
-        {
-            "kind": "counts",
-            "due": found["over"],
-            "todo": found["todo"],
-            "notices": found["unread"],
-            "rail.queue": found["over"],
-        },
-        {"kind": "presence", "presence": found["presence"]},
-    ]
+    counts = {
+        "kind": "counts",
+        "due": found["over"],
+        "todo": found["todo"],
+        "notices": found["unread"],
+        "rail.queue": found["over"],
+    }
+    if visits:
+        counts["rail.dispatch"] = sum(found[name] for name in visits)
+    return [counts, {"kind": "presence", "presence": found["presence"]}]
 
 
 # --- the bell --------------------------------------------------------------------------------------------------------

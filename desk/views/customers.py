@@ -16,9 +16,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
+from cases.links import revoke_all_links
 from common import clock
 from common.errors import DomainError
 from customers import masking
@@ -161,8 +162,27 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("desk:customer", pk=found.pk)
 
 
+@requires("customers.change")
+@require_POST
+def withdraw_links(request: HttpRequest, pk: int) -> HttpResponse:
+    """The phone is lost, or a message went to the wrong person: no link sent so far opens anything any more."""
+    found = _customer(pk)
+    count = revoke_all_links(customer_id=found.pk, by=request.user)
+    if count:
+        words = ngettext(
+            "The links about %(count)s case are withdrawn. New messages carry new ones.",
+            "The links about %(count)s cases are withdrawn. New messages carry new ones.",
+            count,
+        )
+        messages.success(request, words % {"count": count})
+    else:
+        messages.warning(request, _("No link that was sent to this customer still works."))
+    return redirect("desk:customer", pk=found.pk)
+
+
 urlpatterns = [
     path("desk/customers/<int:pk>/", customer, name="customer"),
     path("desk/customers/<int:pk>/reveal/", reveal, name="reveal"),
     path("desk/customers/<int:pk>/change/", change, name="customer_change"),
+    path("desk/customers/<int:pk>/withdraw-links/", withdraw_links, name="withdraw_links"),
 ]

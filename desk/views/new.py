@@ -14,9 +14,10 @@ from django.views.decorators.vary import vary_on_headers
 
 from common import typed
 from common.errors import DomainError
-from desk import intake
+from desk import intake, texts
 from desk.doors import requires
 from desk.intake import IntakeForm
+from notifications.waiting import waiting
 
 
 @requires("tickets.open")
@@ -26,6 +27,12 @@ def new(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
     if request.method == "GET":
         asked = {name: request.GET.get(name, "") for name in ("phone", "customer") if request.GET.get(name)}
+        if request.GET.get("text"):
+            message = waiting().filter(pk=typed.key(request.GET["text"])).first()
+            if message is None:
+                messages.warning(request, _("Somebody has dealt with this text message already."))
+                return redirect("desk:texts")
+            asked |= texts.begun(message)
         return _page(request, IntakeForm(initial=asked, person=user))
     form = IntakeForm(request.POST, person=user)
     if "find" in request.POST:  # without script: look the customer up, keep everything typed
@@ -59,8 +66,11 @@ def _page(request: HttpRequest, form: IntakeForm, *, check: bool = True, status:
     if form.is_bound and not check:
         form._errors = {}  # type: ignore[assignment]  # only looked up, not sent
     text, chosen = form["phone"].value() or "", form["customer"].value() or ""
+    if form.message:
+        text = text or form.message.sender
     context = {
         "form": form,
+        "message": form.message and texts.line(form.message),
         **_found(text, chosen, keep=True),
         "duplicates": intake.duplicates(chosen, form["subject"].value() or "", person=user),
     }

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
-from appointments import conversation, services
+from appointments import conversation, services, visits
 from appointments.compensation import exclude_compensation
 from appointments.models import Appointment, Compensation
 from appointments.states import Exclusion, Side
@@ -53,6 +53,10 @@ class VisitForm(forms.Form):
 class CallForm(VisitForm):
     reached = choice(_("Outcome"), [("yes", _("Reached")), ("no", _("No answer"))], radio=True, initial="yes")
     note = text(_("What was said"), rows=3)
+
+
+class MissedForm(VisitForm):
+    """Nothing to fill in; it asks before it is done, because it cannot be taken back."""
 
 
 class ReleaseForm(VisitForm):
@@ -134,6 +138,15 @@ ACTIONS: dict[str, VisitAction] = {
         ReleaseForm,
         ("dispatch.change",),
         _("Better: move it at once to a time that we can keep. Less than 24 hours before, it counts as missed."),
+    ),
+    "missed": VisitAction(
+        lambda visit, by, given: visits.report_missed(appointment_id=visit.pk, by=by),
+        _("We missed it"),
+        _("Recorded as missed. The customer is being told, and the visit waits for a new time."),
+        MissedForm,
+        ("dispatch.change",),
+        _("Say so before the window is over: the customer is told that we did not come and that a new time follows,"
+          " and compensation falls due by the rules."),
     ),
     "cancel": VisitAction(
         lambda visit, by, given: services.cancel_appointment(

@@ -18,7 +18,9 @@ from common import clock
 from customers.models import Customer, Region
 from customers.services import add_service
 from desk.views.actions import ACTIONS
+from notifications.inbound import receive_sms
 from notifications.models import Message
+from notifications.waiting import settle, waiting
 from sla.models import Deadline, Timer
 from staff.models import CertificateKind, Duty, Leave, Skill, User
 from staff.planning import enter_leave, plan_duty, plan_shifts
@@ -103,6 +105,10 @@ def office(visit: Any) -> Office:
     office.ticket = Ticket.objects.get(pk=ticket.pk)
     plan(office.technician, now)
     office.visit, office.waiting = two_visits(caller, agent, now)
+    done, _unread = (
+        receive_sms(sender=sender, text="何时上门", provider_id=sender, at=now) for sender in ("+8613900001111", "Bank")
+    )
+    settle(message_id=done.pk, case_id=office.ticket.pk, by=agent)
     timer = Timer.objects.order_by("pk").first()
     assert timer is not None
     Timer.objects.filter(pk=timer.pk).update(parked_at=now, attempts=5, error="ValueError: no such rung")
@@ -190,6 +196,11 @@ PLACES = [
     Place("dispatch", on("/desk/dispatch/"), who="dispatcher"),
     Place("dispatch read only", on("/desk/dispatch/"), who="supervisor"),
     Place("assign", lambda office: reverse("desk:assign", args=[office.waiting.number]), who="dispatcher"),
+    Place("plan", on("/desk/dispatch/plan/"), who="dispatcher"),
+    Place("missed", lambda office: reverse("desk:visit_do", args=[office.visit.number, "missed"]), who="dispatcher"),
+    Place("texts", on("/desk/texts/")),
+    Place("texts dealt with", on("/desk/texts/?tab=done"), who="supervisor"),
+    Place("ticket of a text", lambda office: reverse("desk:new") + f"?text={waiting().get().pk}"),
     Place("swap", lambda office: reverse("desk:visit_swap", args=[office.visit.number]), who="dispatcher"),
     Place(
         "emergency",

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cases.links import BadLink, ExpiredLink, Link, Purpose, link_address, link_token, read_token, revoke_links
+from cases.links import (
+    LONGEST,
+    BadLink,
+    ExpiredLink,
+    Link,
+    Purpose,
+    link_address,
+    link_token,
+    read_token,
+    revoke_all_links,
+    revoke_links,
+)
 from cases.models import Case
 from cases.services import verify_timeline
 from tests import builders
@@ -82,6 +93,31 @@ def test_revoking_kills_the_links_of_one_case_only(case):
     assert read_token(link_token(changed, "view", at=MONDAY), at=MONDAY).case_id == case.pk
     assert changed.events.order_by("seq").last().kind == "links_revoked"
     assert verify_timeline(Case.objects.get(pk=case.pk)) == []
+
+
+def test_all_links_of_a_customer_die_and_nobody_elses(case):
+    by, closed_at = builders.person(), MONDAY - timedelta(days=20)
+    closed, old = (builders.ticket(by, customer=case.customer) for _ in range(2))
+    Case.objects.filter(pk=closed.pk).update(closed_at=closed_at, changed_at=closed_at)
+    long_ago = MONDAY - LONGEST - timedelta(days=1)
+    Case.objects.filter(pk=old.pk).update(closed_at=long_ago, changed_at=long_ago)
+    stranger = builders.ticket(by, customer=builders.customer(phone="13900001111"))
+    tokens = {one.pk: link_token(one, "view", at=MONDAY) for one in (case, closed, stranger)}
+    assert revoke_all_links(customer_id=case.customer_id, by=by, at=MONDAY) == 2
+    for dead in (case, closed):
+        with pytest.raises(BadLink):
+            read_token(tokens[dead.pk], at=MONDAY)
+    assert read_token(tokens[stranger.pk], at=MONDAY).case_id == stranger.pk
+    # What is older than any link is left as it is: nothing of it could still be opened.
+    assert Case.objects.get(pk=old.pk).link_version == 1
+    last = Case.objects.get(pk=case.pk).events.order_by("seq").last()
+    assert (last.kind, last.by) == ("links_revoked", by)
+
+
+def test_no_link_lasts_longer_than_withdrawing_reaches_back(case):
+    link_token(case, "view", at=MONDAY, days=LONGEST.days)
+    with pytest.raises(ValueError, match="at the most"):
+        link_token(case, "view", at=MONDAY, days=LONGEST.days + 1)
 
 
 def test_another_secret_makes_other_links(case, settings):

@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from dashboards.figures import FIGURES, rows_behind
 from staff.models import Presence
+from staff.planning import plan_duty
 from tests import builders
 from tests.dashboards.center import NOW, Center
 from tickets import ending, services
@@ -184,6 +185,20 @@ def test_statements_and_bytes_do_not_grow_with_the_tickets():
     assert few[2] <= few[0] + 3
     assert len(gzip.compress(client.get(LIVE).content)) <= 20_000
     assert len(gzip.compress(client.get(REFRESH).content)) <= 12_000
+
+
+def test_who_is_on_duty_now_is_on_the_board_and_nobody_is_said_too(center):
+    boss = builders.person("head")
+    guard = builders.person("supervisor", name="Guard", team=None)
+    hour = timedelta(hours=1)
+    plan_duty(user_id=guard.pk, starts_at=NOW - hour, ends_at=NOW + hour, role="supervisor", by=boss)
+    client = signed_in(center.supervisor)
+    for address in (LIVE, REFRESH):
+        page = text(client.get(address))
+        assert "<dt>Supervisor on duty</dt><dd>Guard</dd>" in page
+        assert "<dt>Technical support on duty</dt><dd><span" in page
+    with time_machine.travel(NOW + hour, tick=False):
+        assert "<dd>Guard</dd>" not in text(client.get(LIVE))
 
 
 # --- refreshing ------------------------------------------------------------------------------------------------------

@@ -270,3 +270,64 @@ def test_a_free_window_offers_what_fits_it(client, dispatcher, zhao):
     assert client.get(url, headers=HTMX).text.count("<html") == 0
     assert client.get(f"/desk/dispatch/slot/{zhao.pk}/1/", headers=EN).status_code == 404
     assert client.get(f"/desk/dispatch/slot/999999/{int(TUESDAY_TEN.timestamp())}/", headers=EN).status_code == 404
+
+
+# --- on to the next --------------------------------------------------------------------------------------------------
+
+
+def waiting(number, **fields):
+    return book(builders.customer(phone=f"1391234567{number}"), starts_at=None, key=f"k{number}", **fields)
+
+
+def test_the_next_in_the_list_follows_and_after_the_last_the_first(client, dispatcher, zhao):
+    first, second, third = (waiting(n, at=MONDAY - timedelta(hours=6 * (3 - n))) for n in range(3))
+    query = "?day=2026-03-03&region=east"
+    onto = {"day": "2026-03-03", "region": "east"}
+    sent = {"technician": zhao.pk, "then": "next"}
+    answer = client.post(address(second, TUESDAY_TEN, **onto), sent, headers=EN)
+    assert answer["Location"] == f"/desk/dispatch/{third.number}/assign/{query}"
+    answer = client.post(address(third, WEDNESDAY_TEN, **onto), sent, headers=EN)
+    assert answer["Location"] == f"/desk/dispatch/{first.number}/assign/{query}"
+    answer = client.post(address(first, TUESDAY_TEN + timedelta(hours=3), **onto), sent, headers=EN)
+    assert answer["Location"] == f"/desk/dispatch/{query}"
+    assert "No other visit waits" in client.get(answer["Location"], headers=EN).text
+
+
+def test_in_the_dialog_the_next_form_says_what_was_done_and_the_board_renews_itself(client, dispatcher, zhao):
+    first, second = waiting(0, urgency="urgent"), waiting(1)
+    sent = {"technician": zhao.pk, "then": "next", "version": first.version}
+    answer = client.post(address(first, TUESDAY_TEN, day="2026-03-03"), sent, headers=HTMX)
+    assert (answer.status_code, answer["HX-Trigger"]) == (200, "board-changed")
+    assert answer.context["visit"] == second
+    assert f"{first.number}: Tuesday 3 March, 10:00–12:00" in answer.text
+    assert f'value="{zhao.pk}" checked' in answer.text
+
+
+def test_what_is_refused_does_not_go_on(client, dispatcher, zhao):
+    visit, _other = waiting(0), waiting(1)
+    book()
+    answer = client.post(address(visit, TUESDAY_TEN), {"technician": zhao.pk, "then": "next"}, headers=HTMX)
+    assert answer.status_code == 422
+    assert answer.context["visit"] == visit
+    assert "HX-Trigger" not in answer
+
+
+def test_a_visit_that_only_wants_a_call_is_not_the_next(client, dispatcher, zhao):
+    visit = waiting(0)
+    Appointment.objects.filter(pk=book().pk).update(call_since=MONDAY)
+    answer = client.post(address(visit, WEDNESDAY_TEN), {"technician": zhao.pk, "then": "next"}, headers=EN)
+    assert answer["Location"] == "/desk/dispatch/?day=2026-03-02"
+
+
+# --- a day without room ----------------------------------------------------------------------------------------------
+
+
+def test_where_nobody_is_free_that_day_the_first_free_window_is_one_press_away(client, dispatcher):
+    center.technician("zhao", days=2)  # on shift on Monday and Tuesday only
+    visit = waiting(0)
+    page = client.get(address(visit, on="2026-03-06"), headers=EN)
+    words, url = page.context["assignment"].first_free
+    assert words == "Monday 2 March, 10:00–12:00 (Beijing time)"
+    assert f"First free: {words}" in page.text
+    assert client.get(url, headers=EN).context["assignment"].able
+    assert "First free" not in client.get(address(visit, on="2026-03-03"), headers=EN).text

@@ -134,6 +134,27 @@ def test_a_value_that_is_not_offered_is_refused(client, agent, wang):
     assert Customer.objects.get(pk=wang.pk).language == wang.language
 
 
+@pytest.mark.parametrize(("role", "status"), [("agent", 302), ("lead", 302), ("auditor", 403), ("technician", 403)])
+def test_who_may_withdraw_the_links_of_a_customer(client, wang, role, status):
+    ticket = builders.ticket(builders.person("agent"), customer=wang)
+    address = reverse("desk:withdraw_links", args=[wang.pk])
+    assert client.post(address)["Location"].startswith("/sign-in/")
+    client.force_login(builders.person(role, language="en"))
+    assert client.post(address).status_code == status
+    assert client.get(address).status_code == (405 if status == 302 else 403)
+    ticket.refresh_from_db()
+    assert ticket.link_version == (2 if status == 302 else 1)
+    if status == 302:
+        assert "The links about 1 case are withdrawn." in page(client, wang).content.decode()
+    elif role == "auditor":
+        assert address not in page(client, wang).content.decode()
+
+
+def test_a_customer_without_any_case_has_no_link_to_withdraw(client, agent, wang):
+    client.post(reverse("desk:withdraw_links", args=[wang.pk]))
+    assert "No link that was sent to this customer still works." in page(client, wang).content.decode()
+
+
 def test_who_may_see_look_and_change(client, wang):
     see, look, change = (reverse(f"desk:{name}", args=[wang.pk]) for name in ("customer", "reveal", "customer_change"))
     assert client.get(see)["Location"].startswith("/sign-in/")

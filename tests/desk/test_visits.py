@@ -171,6 +171,35 @@ def test_a_time_given_up_waits_for_a_new_one(client, zhao):
     assert fresh(visit).state == State.REQUESTED
 
 
+@pytest.mark.parametrize(
+    ("role", "status"), [("dispatcher", 302), ("lead", 302), ("agent", 403), ("auditor", 403), ("technician", 403)]
+)
+def test_who_may_say_that_we_missed_it(client, zhao, role, status):
+    visit = book()
+    with clock.simulated(TUESDAY_TEN + timedelta(minutes=90)):
+        assert do(client, visit, "missed").status_code == 302  # to sign in
+        assert fresh(visit).state == State.BOOKED
+        signed_in(client, role)
+        assert do(client, visit, "missed").status_code == status
+    assert (fresh(visit).state == State.MISSED) == (status == 302)
+
+
+def test_we_missed_it_is_asked_first_and_said_before_the_window_is_over(client, zhao):
+    visit = book()
+    signed_in(client, "dispatcher")
+    soon = do(client, visit, "missed")
+    assert soon.status_code == 409
+    assert "The window has not begun yet" in soon.text
+    assert fresh(visit).state == State.BOOKED
+    with clock.simulated(TUESDAY_TEN + timedelta(minutes=90)):
+        assert "compensation falls due" in client.get(f"/desk/c/{visit.number}/visit/missed/", headers=EN).text
+        do(client, visit, "missed")
+        assert Compensation.objects.get(appointment=visit).trigger == "missed_window"
+        assert Message.objects.filter(case=visit, template="visit_missed").exists()
+        assert do(client, visit, "missed").status_code == 409
+    assert Compensation.objects.count() == 1
+
+
 def test_only_leaders_exclude_a_compensation_and_only_with_proof(client, zhao):
     visit = book()
     visits.report_missed(appointment_id=visit.pk, by=zhao, at=TUESDAY_TEN + TWO_HOURS)

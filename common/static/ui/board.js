@@ -113,5 +113,6 @@ if (main) {
   state.timer = setTimeout(poll, EVERY * 1000);
   setInterval(() => { if (!document.hidden) showFreshness(); }, 5000);
   document.addEventListener("visibilitychange", poll);
+  document.addEventListener("board-changed", poll);
   addEventListener("online", poll);
 }

@@ -331,7 +331,12 @@ let prefix = "";
 document.addEventListener("keydown", (e) => {
   if (e.isComposing || e.keyCode === 229) return;
   if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "k" && palette) { e.preventDefault(); return openPalette(); }
-  if ((e.ctrlKey || e.metaKey) && e.key === "Enter") return e.target.closest?.("form[data-send]")?.requestSubmit();
+  if ((e.ctrlKey || e.metaKey) && e.key === "Enter") {
+    const form = e.target.closest?.("form[data-send]");
+    if (form) e.preventDefault(); // on a link the browser would open another window as well
+    const by = form?.querySelector("[data-send-by]");
+    return by ? by.click() : form?.requestSubmit(); // htmx sends the button's value only where it was pressed
+  }
   if (e.key === "Escape") return leave(e.target);
   if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest?.(FIELDS) || document.querySelector("dialog[open]")) return;
   if (e.key === "j" || e.key === "k") return move(e.key === "j" ? 1 : -1);

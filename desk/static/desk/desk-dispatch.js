@@ -38,3 +38,9 @@ document.addEventListener("drop", (e) => {
   address.searchParams.set("technician", cell.dataset.drop);
   window.htmx.ajax("GET", address.pathname + address.search, { target: "#act-body", source: link });
 });
+
+// The list changes while visits are assigned one after the other; whoever stops is back in the list, not nowhere.
+const dialog = document.getElementById("act");
+dialog?.addEventListener("close", () => {
+  if (document.activeElement === document.body) document.querySelector("#part-jobs .job > .btn")?.focus();
+});

@@ -24,6 +24,10 @@ body.addEventListener("htmx:afterSwap", (e) => {
   }
 });
 dialog?.addEventListener("close", () => find("act-body").replaceChildren());
+// Whoever went on to other visits from here comes back to what has changed meanwhile; the board renews itself.
+body.addEventListener("board-changed", () => {
+  if (!document.querySelector("[data-refresh]")) dialog.addEventListener("close", () => location.reload(), { once: true });
+});
 
 // --- swaps ---------------------------------------------------------------------------------------------------------------
 body.addEventListener("htmx:beforeSwap", (e) => {
