@@ -5,6 +5,8 @@ import os
 from celery import Celery
 from celery.signals import setup_logging
 
+from . import queue_files  # noqa: F401 - makes files:// known
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "servicecenter.settings.base")
 
 app = Celery("servicecenter")

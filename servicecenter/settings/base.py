@@ -252,7 +252,7 @@ NOTIFICATION_ADAPTERS = {
 
 # --- Celery: only the pump; every promise is a row (architecture.md §4) -------------------------------------------
 # kombu has its own word for what the cache calls unix://.
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) or "filesystem://localhost"
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) or "files://localhost"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
