@@ -27,6 +27,8 @@ SECOND = timedelta(seconds=1)
 NOTHING = timedelta(0)
 REACH = timedelta(days=3 * 365 + 1)  # three years: an answer further away is a mistake in the calendar or in the limit
 YEARS = range(1900, 2201)  # zone rules and holiday tables say little outside
+# Of an instant in these years every question has its answer within YEARS, in any zone and as far as three years reach.
+ANSWERED_YEARS = range(YEARS[0] + 4, YEARS[-1] - 3)
 
 
 class Why(StrEnum):

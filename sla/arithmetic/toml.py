@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sla.arithmetic.calendars import Calendar
 from sla.arithmetic.errors import CalendarError
+from sla.arithmetic.form import check_name
 
 
 def load_calendars(path: Path) -> dict[str, Calendar]:
@@ -25,9 +26,13 @@ def parse_calendars(text: str) -> dict[str, Calendar]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise CalendarError(f"not TOML: {error}") from None
+    except RecursionError:
+        raise CalendarError("not TOML: nested too deeply") from None
     tables = document.pop("calendar", {})
     if document:
         raise CalendarError(f"{next(iter(document))!r} is not a [calendar.NAME] table")
     if not isinstance(tables, dict) or not tables:
         raise CalendarError("there is no [calendar.NAME] table")
+    for name in tables:
+        check_name(name)
     return {name: Calendar.from_dict(name, form) for name, form in tables.items()}
