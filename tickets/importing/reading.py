@@ -9,17 +9,19 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections import deque
+import zlib
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from cases.states import PRIORITY
+from common.text import is_storable
 from tickets.states import State
 
-from .maps import OUR_VALUES, CaseMap, MapError, TimeColumn, local_instant
+from .maps import MARK, OUR_VALUES, CaseMap, FarOff, MapError, TimeColumn, local_instant
 
 _MOST_LINES = 5000  # of one row
 _SUBJECT = 200
@@ -40,6 +42,14 @@ class Broken:
 
 class BadRow(ValueError):
     """Why a row cannot be taken."""
+
+
+class Damaged(Exception):
+    """The file cannot be read on from this line; what came before it is good."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        self.broken = Broken(line, reason)
+        super().__init__(str(self.broken))
 
 
 @dataclass
@@ -65,17 +75,15 @@ class Record:
 
 def open_text(path: Path, encoding: str) -> IO[str]:
     """The file as text, unpacked if it is gzip; bytes that are no text stay as marks, for their row to be refused."""
-    raw: IO[bytes] = path.open("rb")
-    packed = raw.read(2) == b"\x1f\x8b"
-    raw.seek(0)
-    if packed:
-        raw = gzip.GzipFile(fileobj=raw)  # type: ignore[assignment]
+    raw = path.open("rb")
+    packed = raw.peek(2)[:2] == b"\x1f\x8b"  # a pipe cannot be wound back
+    content: Any = gzip.GzipFile(fileobj=raw) if packed else raw
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
-    return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")
+    return io.TextIOWrapper(content, encoding=encoding, errors="servicecenter.mark", newline="")
 
 
 def rows(text: IO[str], delimiter: str) -> Iterator[tuple[int, list[str] | Broken]]:
-    """Each row with the number of its first line; a row that is no CSV comes as Broken."""
+    """Each row with the number of its first line; a row that is no CSV comes as Broken. Raises Damaged."""
     lines = _Lines(text)
     while True:
         first = lines.number + 1
@@ -88,10 +96,18 @@ def rows(text: IO[str], delimiter: str) -> Iterator[tuple[int, list[str] | Broke
             continue
         if row is None:
             return
-        if any("\udc80" <= character <= "\udcff" for cell in row if not cell.isascii() for character in cell):
-            yield first, Broken(first, "bytes that are not text in the stated encoding")
+        if not all(map(is_storable, row)):
+            yield first, Broken(first, _unstorable(row))
         elif any(cell.strip() for cell in row):
             yield first, row
+
+
+def _unstorable(row: list[str]) -> str:
+    if any(MARK in cell for cell in row):
+        return "bytes that are not text in the stated encoding"
+    if any("\x00" in cell for cell in row):
+        return "a NUL in the text (a file of another encoding, such as utf-16, is full of them)"
+    return "half a character"
 
 
 class _Lines:
@@ -102,12 +118,25 @@ class _Lines:
 
     def take(self, taken: list[str]) -> Iterator[str]:
         while len(taken) < _MOST_LINES:
-            line = self.back.popleft() if self.back else self.text.readline()
+            line = self.back.popleft() if self.back else self._next()
             if not line:
                 return
             self.number += 1
             taken.append(line)
             yield line
+
+    def _next(self) -> str:
+        try:
+            return self.text.readline()
+        except EOFError:
+            reason = "the gzip file ends in the middle"
+        except (zlib.error, gzip.BadGzipFile) as problem:
+            reason = f"the gzip file is damaged: {problem}"
+        except UnicodeError as problem:
+            reason = f"not text in the stated encoding: {problem}"
+        except OSError as problem:
+            reason = f"the file cannot be read: {problem.strerror or problem}"
+        raise Damaged(self.number + 1, reason)
 
     def give_back(self, lines: list[str]) -> None:
         self.number -= len(lines)
@@ -120,23 +149,32 @@ def _local(text: str, form: str) -> datetime:
 
 
 class Reader:
-    """The rows of a file in the map's terms. `seen` counts rows, good or not; `broken` keeps those refused."""
+    """The rows of a file in the map's terms. `seen` counts rows, good or not; `broken` keeps those refused.
+
+    `cut` says where and why the file could not be read to its end, if so.
+    """
 
     def __init__(self, path: Path, case_map: CaseMap, *, now: datetime) -> None:
         self.path, self.map, self.now = path, case_map, now
         self.seen = 0
         self.broken: list[Broken] = []
+        self.cut: Broken | None = None
         self._times: dict[tuple[str, str], datetime] = {}
         self._first_lines: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Record]:
+        if self.map.as_of and self.map.as_of > self.now:
+            raise MapError(f"source.as_of: {self.map.as_of:%Y-%m-%d %H:%M} UTC lies in the future")
         try:
-            with open_text(self.path, self.map.encoding) as text:
-                yield from self._records(rows(text, self.map.delimiter))
+            text = open_text(self.path, self.map.encoding)
         except OSError as problem:
             raise MapError(f"{self.path}: {problem.strerror or problem}") from None
-        except EOFError:
-            self.broken.append(Broken(self.seen + 2, "the gzip file ends in the middle"))
+        with text:
+            try:
+                yield from self._records(rows(text, self.map.delimiter))
+            except Damaged as damage:
+                self.cut = damage.broken
+                self.broken.append(damage.broken)
 
     def _records(self, found: Iterator[tuple[int, list[str] | Broken]]) -> Iterator[Record]:
         header = self._header(found)
@@ -160,8 +198,10 @@ class Reader:
             raise MapError(f"{self.path}: the header: {header.reason}")
         header = [name.strip().removeprefix("\ufeff") for name in header]
         if missing := sorted(self.map.columns() - set(header)):
-            raise MapError(f"{self.path}: the file has no column {', '.join(missing)} (it has: {', '.join(header)})")
-        if twice := sorted({name for name in header if header.count(name) > 1} & self.map.columns()):
+            there = ", ".join(header)
+            there = there if len(there) <= 500 else f"{there[:500]}…"
+            raise MapError(f"{self.path}: the file has no column {', '.join(missing)} (it has: {there})")
+        if twice := sorted({name for name, count in Counter(header).items() if count > 1} & self.map.columns()):
             raise MapError(f"{self.path}: the file has two columns {', '.join(twice)}")
         return header
 
@@ -194,6 +234,8 @@ class Reader:
         if found is None:
             try:
                 found = local_instant(_local(text, entry.format), self.map.zone)
+            except FarOff as problem:
+                raise BadRow(f"{name}: {text[:40]!r} {problem}") from None
             except (ValueError, OverflowError):
                 raise BadRow(f"{name}: {text[:40]!r} is not a time written {entry.format}") from None
             if len(self._times) > 200_000:

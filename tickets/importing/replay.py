@@ -22,6 +22,7 @@ from cases.models import ExternalReference
 from common import clock
 from common.bulk import refresh_statistics
 from sla import policies
+from sla.arithmetic import CalendarError
 from sla.models import Deadline, Timer
 from sla.services import give_due
 from sla.states import Verdict
@@ -90,15 +91,19 @@ class Replay:
             self._sweep(self.until)
             refresh_statistics(*LOADED)
         self.report.rows, self.report.broken = self.reader.seen, [*self.reader.broken, *self.report.broken]
-        self.report.imported = len(keys)
+        self.report.imported, self.report.cut = len(keys), self.reader.cut
         return self.report
 
     def _tell(self, entry: Entry, ground: Ground, keys: dict[str, int]) -> None:
         number = entry.script.number
-        if entry.act is None:
-            keys[number] = _open(entry, ground)
-        elif number in keys:
-            act_through_services(keys[number], entry.act, ground, refused=self._refuse)
+        try:
+            with transaction.atomic():
+                if entry.act is None:
+                    keys[number] = _open(entry, ground)
+                elif number in keys:
+                    act_through_services(keys[number], entry.act, ground, refused=self._refuse)
+        except CalendarError as problem:  # a promise has no end that its calendar can name
+            self._refuse(Broken((entry.act or entry.script).record.line, str(problem)))
 
     def _refuse(self, broken: Broken) -> None:
         self.report.broken.append(broken)
@@ -131,7 +136,6 @@ def _nobody_to_tell() -> Iterator[None]:
         log.setLevel(before)
 
 
-@transaction.atomic
 def _open(entry: Entry, ground: Ground) -> int:
     record, defaults = entry.script.record, ground.map.defaults
     fields = record.fields
