@@ -118,7 +118,8 @@ def _numbered(words: list[str], *, today: date, needs_one: bool) -> tuple[str, l
     """The visit's number among the words, and the others in order. Of eight digits the first that read as a date are
     the day, unless the day follows; a new booking has no number, so there they are a day even where there is none such.
     """
-    number, others = "", []
+    number = ""
+    others: list[str] = []
     for word in words:
         is_day = not others and _is_date(word, today, real=needs_one)
         if _NUMBER.fullmatch(word) and not number and not is_day:
