@@ -17,14 +17,19 @@ def whole_file(path: Path | str) -> Iterator[IO[str]]:
     It is written beside `path`, so a folder that cannot be written to is refused before any work. A pipe or a device is
     written to as it is. Raises OSError.
     """
-    path = Path(os.path.realpath(path))  # behind a link, the file itself
-    if path.exists() and not path.is_file():
+    path = Path(path)
+    if (path.is_absolute() and path.parts[1] in ("dev", "proc")) or (path.exists() and not path.is_file()):
         with path.open("w", encoding="utf-8", newline="") as out:
             yield out
         return
+    path = Path(os.path.realpath(path))  # behind a link, the file itself
     draft = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
     try:
-        with draft.open("w", encoding="utf-8", newline="") as out:
+        opened = draft.open("w", encoding="utf-8", newline="")
+    except OSError as problem:
+        raise OSError(problem.errno, problem.strerror, str(path)) from None  # nobody asked for the draft
+    try:
+        with opened as out:
             yield out
         if path.exists():
             shutil.copymode(path, draft)

@@ -32,3 +32,9 @@ def test_a_device_is_written_to_as_it_is():
     with whole_file(os.devnull) as out:
         out.write("away")
     assert not os.path.isfile(os.devnull)
+
+
+def test_a_folder_that_is_not_there_is_refused_before_any_work_under_the_name_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as refusal, whole_file(tmp_path / "nowhere" / "out.csv"):
+        pytest.fail("no work is begun")
+    assert refusal.value.filename == str(tmp_path / "nowhere" / "out.csv")

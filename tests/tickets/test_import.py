@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from cases.models import CaseEvent, Category, ExternalReference
 from cases.services import verify_timeline
 from cases.states import ClockState
+from common.csv_rows import Broken, open_text, rows
 from notifications.models import Message
 from sla.models import CalendarVersion, Deadline, PolicyVersion, Timer
 from tests import builders
@@ -21,7 +22,6 @@ from tests.tickets.files import CITY_HEADER, CITY_MAP, CITY_ROWS, LOG_HEADER, LO
 from tickets import ending
 from tickets.importing.bulk import import_file
 from tickets.importing.maps import SHIPPED, MapError, load_map
-from tickets.importing.reading import Broken, open_text, rows
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -246,6 +246,10 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_file(tmp_path):
     report = brought(tmp_path, lines)
     assert report.imported == 3
     assert reasons(report) == {3: "not CSV: unexpected end of data"}
+    swallowing = '0081,2011-07-05 10:00:00,,,Bench,", or chair",Call'
+    report = brought(tmp_path, [*lines[:2], *CITY_ROWS[5:7], swallowing])
+    assert report.imported == 3
+    assert reasons(report) == {3: "not CSV: a quote is never closed"}
     closed_by_the_next = [CITY_ROWS[0], '0080,2011-07-05 10:00:00,,,"Open end,Broken bench,Call', *CITY_ROWS[3:5]]
     report = brought(tmp_path, closed_by_the_next)
     assert report.imported == 2

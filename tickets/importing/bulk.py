@@ -21,6 +21,7 @@ from django.db.models import Max
 from cases.models import Case, CaseEvent, ExternalReference, Note
 from common import clock
 from common.bulk import insert_rows, refresh_statistics, update_rows
+from common.csv_rows import Broken
 from common.errors import DomainError
 from sla.arithmetic import CalendarError
 from sla.deadlines import timer_for
@@ -32,7 +33,7 @@ from tickets.states import State
 from .ground import Ground, prepare
 from .history import History, classification, new_ticket
 from .maps import CaseMap
-from .reading import Broken, Reader
+from .reading import Reader
 from .script import Act, Notes, Script, scripts
 from .walk import walk_ticket
 

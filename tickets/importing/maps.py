@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from django.utils.text import slugify
 
 from cases.states import Channel, Severity, Urgency
+from common.csv_rows import MARKING
 from common.text import unstorable_key
 from sla.arithmetic import Calendar, CalendarError, Limit, LimitError
 from sla.arithmetic.calendars import ANSWERED_YEARS
@@ -58,8 +59,6 @@ SELECTED = ("type", "channel", "urgency", "severity", "priority")
 # Encodings of Python that decode no file, or anything: a name in the network, a source text.
 _NO_FILE = {"punycode", "idna", "undefined", "unicode-escape", "raw-unicode-escape"}
 _NAME = re.compile(r"[\w-]{1,40}")
-MARK = "\udcff"  # stands for bytes that are no text, so that their row alone is refused
-codecs.register_error("servicecenter.mark", lambda problem: (MARK, problem.end))  # type: ignore[attr-defined]
 
 
 class MapError(ValueError):
@@ -394,7 +393,7 @@ def _reads_text(encoding: Any) -> bool:
     try:
         if codecs.lookup(encoding).name in _NO_FILE:
             return False
-        with io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="servicecenter.mark") as nothing:
+        with io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=MARKING) as nothing:
             return nothing.read() == ""
     except (LookupError, TypeError, ValueError):
         return False

@@ -21,6 +21,7 @@ from django.db import transaction
 from cases.models import ExternalReference
 from common import clock
 from common.bulk import refresh_statistics
+from common.csv_rows import Broken
 from sla import policies
 from sla.arithmetic import CalendarError
 from sla.models import Deadline, Timer
@@ -33,7 +34,7 @@ from tickets.models import Ticket
 from .bulk import LOADED, Report, act_through_services
 from .ground import Ground, prepare
 from .maps import CaseMap
-from .reading import Broken, Reader
+from .reading import Reader
 from .script import Act, Script, scripts
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
