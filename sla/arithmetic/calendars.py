@@ -145,7 +145,7 @@ class Calendar:
     def is_provisional(self, due: datetime) -> bool:
         """Say whether `due` lies in a year whose make-up working days are not known yet, so that it may still move."""
         through = self.complete_through
-        return through is not None and self.instant(due) > self.start_of_day(through + DAY)
+        return through is not None and through.year < YEARS[-1] and self.instant(due) > self.start_of_day(through + DAY)
 
     # Days
 

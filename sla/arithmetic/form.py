@@ -14,7 +14,6 @@ from sla.arithmetic.errors import CalendarError
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 KEYS = ("timezone", "holidays", "week", "closed", "open", "complete_through", "title")
 LANGUAGES = ("en", "zh")
-LONGEST_NAME = 60  # what the column of a calendar's name holds
 SEGMENT = re.compile(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])")
 
 
@@ -48,13 +47,6 @@ Segments = tuple[Segment, ...]
 
 def write_hours(hours: Segments) -> list[str]:
     return [str(segment) for segment in hours]
-
-
-def check_name(name: str) -> None:
-    """Raise CalendarError for a name that a calendar cannot be kept under."""
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        shown = name if len(name) <= 80 else f"{name[:80]}…"
-        raise CalendarError(f"calendar {shown!r}: a name has 1 to {LONGEST_NAME} characters that can be printed")
 
 
 def read_form(name: str, form: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,8 +147,6 @@ def _date(value: Any) -> date:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise CalendarError(f"{value!r} is not text")
-    if "\x00" in value:  # no database keeps one
-        raise CalendarError(f"{value!r} has a NUL in it")
     return value
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from sla import shipped
-from sla.arithmetic.form import LONGEST_NAME
+from sla.arithmetic.toml import LONGEST_NAME
 from sla.models import CalendarVersion, Deadline, PolicyVersion, Rule
 from sla.policies import LONGEST_PROMISE
 from tests import builders

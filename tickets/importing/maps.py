@@ -23,7 +23,7 @@ from common.csv_rows import MARKING
 from common.text import unstorable_key
 from sla.arithmetic import Calendar, CalendarError, Limit, LimitError
 from sla.arithmetic.calendars import ANSWERED_YEARS
-from sla.arithmetic.form import check_name
+from sla.arithmetic.toml import new_calendar
 from tickets.states import HoldReason, State, Type, Verified, WaitReason
 
 SHIPPED = Path(__file__).resolve().parent.parent / "maps"
@@ -303,11 +303,8 @@ class _Reader:
         calendars = {}
         for key, form in self._table("calendar").items():
             try:
-                check_name(key)
                 # Its own name in the house, so that a map can never change a calendar of ours.
-                name = f"import-{self.name}-{key}"
-                check_name(name)
-                calendars[key] = Calendar.from_dict(name, form)
+                calendars[key] = new_calendar(f"import-{self.name}-{key}", form)
             except CalendarError as problem:
                 self._say(str(problem))
         return calendars
