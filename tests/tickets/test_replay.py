@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import os
 import subprocess
@@ -286,6 +287,16 @@ def test_a_run_that_takes_nothing_leaves_the_earlier_verdicts(tmp_path, monkeypa
         with pytest.raises(CommandError, match=why):
             replay_here(monkeypatch, broken, "--map", tmp_path / "city.toml", "--out", out)
         assert out.read_text() == "earlier"
+
+
+def test_of_a_damaged_file_the_verdicts_of_what_comes_before_are_written_and_the_command_fails(tmp_path, monkeypatch):
+    (tmp_path / "city.toml").write_text(CITY_MAP)
+    packed, out = tmp_path / "file.csv.gz", tmp_path / "verdicts.csv"
+    text = "".join(f"{row}\n" for row in [CITY_HEADER, *CITY_ROWS[:2]])
+    packed.write_bytes(gzip.compress(text.encode()) + b"no gzip")
+    with pytest.raises(CommandError, match="could not be read to its end; line 4: the gzip file is damaged"):
+        replay_here(monkeypatch, packed, "--map", tmp_path / "city.toml", "--out", out, "--tick", "1d")
+    assert [line["verdict"] for line in csv.DictReader(out.open(newline=""))] == ["met", "missed"]
 
 
 @pytest.mark.parametrize("until", ["0001-01-01T00:00", "9999-12-31T23:59", "soon"])
