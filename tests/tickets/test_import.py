@@ -289,7 +289,7 @@ def test_instants_that_no_clock_reckons_with_cost_their_row_alone(tmp_path):
         "0081,0001-01-01 00:00:00,,,A sentinel,Broken bench,Call",
         "0082,1825-01-01 00:00:00,,,A slip of the pen,Broken bench,Call",
         "0083,2011-07-05 10:00:00,9999-12-31 00:00:00,,No target,Broken bench,Call",
-        "0084,2011-07-05 10:00:00,0001-01-01 00:00:00,,No target,Broken bench,Call",
+        "0084,2011-07-05 10:00:00,2197-01-01 00:00:00,,No target,Broken bench,Call",
         CITY_ROWS[0],
     ]
     report = brought(tmp_path, lines, text=text)
@@ -298,7 +298,7 @@ def test_instants_that_no_clock_reckons_with_cost_their_row_alone(tmp_path):
         2: "received_at: '0001-01-01 00:00:00' lies outside the years 1904 to 2196",
         3: "received_at: '1825-01-01 00:00:00' lies outside the years 1904 to 2196",
         4: "promise.resolve: '9999-12-31 00:00:00' lies outside the years 1904 to 2196",
-        5: "promise.resolve: '0001-01-01 00:00:00' lies outside the years 1904 to 2196",
+        5: "promise.resolve: '2197-01-01 00:00:00' lies outside the years 1904 to 2196",
     }
 
 
@@ -439,7 +439,7 @@ def test_lines_are_counted_as_an_editor_counts(tmp_path):
         ('mode = "case"', 'encoding = "base64"', "source.encoding: 'base64' is not an encoding"),
         ('mode = "case"', 'encoding = "rot13"', "source.encoding: 'rot13' is not an encoding"),
         ('mode = "case"', 'encoding = "hex"', "source.encoding: 'hex' is not an encoding"),
-        ('mode = "case"', 'encoding = "idna"', "source.encoding: 'idna' is not an encoding"),
+        ('mode = "case"', 'encoding = "unicode_escape"', "source.encoding: 'unicode_escape' is not an encoding"),
         ('mode = "case"', "delimiter = '\"'", "source.delimiter"),
         ('mode = "case"', f'name = "{"x" * 41}"', "source.name: 'xxx"),
         ('mode = "case"', 'name = ""', "source.name: ''"),
