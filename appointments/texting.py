@@ -26,6 +26,7 @@ _DATE = re.compile(
     r"(?:(\d{4})[-/.])?(\d{1,2})[-/.](\d{1,2})$|(\d{1,2})\u6708(\d{1,2})[\u65e5\u53f7]?$|(\d{2})(\d{2})$"
 )
 _HOURS = re.compile(r"(\d{1,2})(?::?00)?(?:\u70b9)?(?:[-~\u2013\u2014\u81f3\u5230](\d{1,2})(?::?00)?(?:\u70b9)?)?$")
+_EIGHT = re.compile(r"\d{8}")
 _NUMBER = re.compile(r"(?:[A-Z]-?)?(\d{4}-?\d{4})$")
 
 
@@ -88,8 +89,7 @@ def read(text: str, *, today: date) -> Wish | None:
             raise InvalidInput(_("Say what is to be done, for example: BOOK BROADBAND 11-23 10-12"), field="service")
         service = found
     words = [word for word in re.split(r"[\s,;\uff0c\u3001]+", _spaced(rest)) if word]
-    number = next((word for word in words if _NUMBER.fullmatch(word)), "")
-    words = [word for word in words if word != number]
+    number, words = _numbered(words, today=today, needs_one=wish == Command.MOVE)
     day = _day(words.pop(0) if words else "", today)
     hour = _hour(words.pop(0) if words else "")
     if words:
@@ -114,6 +114,34 @@ def _spaced(text: str) -> str:
     return re.sub(r"([\u65e5\u53f7])(?=\d)", r"\1 ", text)
 
 
+def _numbered(words: list[str], *, today: date, needs_one: bool) -> tuple[str, list[str]]:
+    """The visit's number among the words, and the others in order. Of eight digits the first that read as a date are
+    the day, unless the day follows; a new booking has no number, so there they are a day even where there is none such.
+    """
+    number = ""
+    others: list[str] = []
+    for word in words:
+        is_day = not others and _is_date(word, today, real=needs_one)
+        if _NUMBER.fullmatch(word) and not number and not is_day:
+            number = word
+        else:
+            others.append(word)
+    if needs_one and not number and len(others) > 2 and _NUMBER.fullmatch(others[0]):
+        number = others.pop(0)
+    return number, others
+
+
+def _is_date(word: str, today: date, *, real: bool) -> bool:
+    """Whether eight digits begin with a year that people book in, and name a day if it must be a real one."""
+    if not _EIGHT.fullmatch(word) or abs(int(word[:4]) - today.year) > 1:
+        return False
+    try:
+        date(int(word[:4]), int(word[4:6]), int(word[6:]))
+    except ValueError:
+        return not real
+    return True
+
+
 def _number(rest: str) -> str:
     if not rest:
         return ""
@@ -128,6 +156,8 @@ def _day(word: str, today: date) -> date:
     named = _words()["days"].get(word)
     if named:
         return today + timedelta(days=["today", "tomorrow", "after_tomorrow"].index(named))
+    if _EIGHT.fullmatch(word):
+        word = f"{word[:4]}-{word[4:6]}-{word[6:]}"
     match = _DATE.match(word)
     if not match:
         raise InvalidInput(_("Say the day as month-day, for example 11-23."), field="day")

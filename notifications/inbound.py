@@ -31,6 +31,7 @@ from cases.states import Channel
 from common import clock
 from common.crypto import blind_index
 from common.errors import InvalidInput
+from common.text import storable
 from customers.lookup import normal_phone, phone_index
 
 from . import sms
@@ -100,7 +101,7 @@ def receive_sms(*, sender: str, text: str, provider_id: str, at: datetime | None
 
     Raises InvalidInput for `sender`, `text` or `provider_id`.
     """
-    sender, text, provider_id = map(_storable, (sender, text, provider_id))
+    sender, text, provider_id = map(storable, (sender, text, provider_id))
     if not sender.strip() or len(sender) > 60:
         raise InvalidInput(_("Say who sent it."), field="sender")
     if not provider_id.strip() or len(provider_id) > 200:
@@ -120,11 +121,6 @@ def receive_sms(*, sender: str, text: str, provider_id: str, at: datetime | None
             _take(message)
             message.save(update_fields=["outcome", "handled_by", "case", "answer"])
     return message
-
-
-def _storable(text: str) -> str:
-    """Without what no database takes: NUL, and halves of characters."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 def _who(sender: str) -> tuple[str, str]:

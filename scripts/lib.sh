@@ -15,6 +15,13 @@ postgres_bin() {
     return 1
 }
 
+is_on() {
+    case "${1,,}" in 1 | true | yes | on) return 0 ;; *) return 1 ;; esac
+}
+
+# The demo center has passwords that everybody knows: never where people work in earnest.
+demo_by_default() { if is_on "${PRODUCTION:-}"; then echo 0; else echo 1; fi; }
+
 chromium_path() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 
 # PostgreSQL's programs of the same release as the newest server here; a client older than the server refuses to dump.

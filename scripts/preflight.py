@@ -1,5 +1,6 @@
 """What would stop the start, said in one line each: the settings, the port, the database, the broker."""
 
+import errno
 import os
 import socket
 import sys
@@ -14,14 +15,16 @@ def stop(line: object) -> None:
     sys.exit(" ".join(str(line).split()))
 
 
-def port_is_free(port: int) -> None:
-    with closing(socket.socket()) as probe:
+def port_is_free(host: str, port: int) -> None:
+    with closing(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((os.environ.get("BIND", "127.0.0.1"), port))
+            probe.bind((host, port))
         except PermissionError:
             stop(f"PORT={port}: only root may open ports below 1024. Choose another: PORT={port + 8000} make run")
         except OSError as problem:
+            if problem.errno == errno.EADDRNOTAVAIL:
+                stop(f"BIND={host}: this machine has no such address.")
             stop(f"PORT={port} cannot be used ({problem.strerror.lower()}). Choose another: PORT={port + 1} make run")
 
 
@@ -51,7 +54,7 @@ def main() -> None:
     from django.conf import settings
 
     if "--no-port" not in sys.argv:
-        port_is_free(settings.PORT)
+        port_is_free(settings.BIND, settings.PORT)
     database_answers(settings)
     if settings.REDIS_URL:
         redis_answers(settings.REDIS_URL)

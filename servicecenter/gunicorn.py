@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 from common.logs import plan
-from servicecenter.settings.environment import env_bool, env_choice, env_number, env_port
+from servicecenter.settings.environment import env_bind, env_bool, env_choice, env_number, env_port
 
-bind = f"{os.environ.get('BIND', '127.0.0.1')}:{env_port('PORT', 8000)}"
+_host = env_bind("BIND", "127.0.0.1")
+bind = f"{f'[{_host}]' if ':' in _host else _host}:{env_port('PORT', 8000)}"
 worker_class = "gthread"
 workers = env_number("WEB_WORKERS", 1)
 threads = env_number("WEB_THREADS", 8)

@@ -26,6 +26,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise FileError(f"{path}: the file is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as problem:
         raise FileError(f"{path}: not TOML: {problem}") from None
+    except RecursionError:
+        raise FileError(f"{path}: not TOML: nested too deeply") from None
 
 
 def write_calendars(versions: Iterable[CalendarVersion]) -> str:

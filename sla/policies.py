@@ -18,6 +18,8 @@ from typing import Any
 from django.db import connection
 
 from cases.models import Case
+from cases.states import Channel, Severity, Urgency
+from common.text import is_storable
 
 from . import moments
 from .arithmetic import Calendar, Limit, LimitError
@@ -141,7 +143,8 @@ def _many(value: Any) -> list[Any]:
 
 # --- reading and refusing ------------------------------------------------------------------------------------------
 
-_PERCENT = re.compile(r"(\d{1,3})%")
+LONGEST_PROMISE = 40  # what the columns of rules and deadlines hold
+_PERCENT = re.compile(r"([0-9]{1,3})%")
 _AUDIENCES = {"owner", "team", "lead", "supervisor", "head"}
 _KEYS = {
     "promise", "when", "start", "stop", "limit", "calendar", "pauses", "statutory", "once", "warn", "rungs", "breach",
@@ -180,7 +183,7 @@ def read_rules(form: dict[str, Any], calendars: dict[str, Calendar]) -> list[Rul
         try:
             rules.append(_read_rule(entry, calendars))
         except (PolicyError, LimitError, KeyError) as problem:
-            name = entry.get("promise", "?")
+            name = str(entry.get("promise", "?"))[:80]
             detail = f"{problem.args[0]} is missing" if isinstance(problem, KeyError) else str(problem)
             raise PolicyError(f"rule {position} ({name}): {detail}") from None
     _check_together(rules, calendars)
@@ -194,6 +197,9 @@ def _read_rule(entry: dict[str, Any], calendars: dict[str, Calendar]) -> RuleFor
     for key in ("promise", "start", "calendar"):
         if not isinstance(entry.get(key, ""), str):
             raise PolicyError(f"{key} is not text")
+    promise = entry["promise"]
+    if not promise.strip() or len(promise) > LONGEST_PROMISE or not promise.isprintable():
+        raise PolicyError(f"the name of a promise has 1 to {LONGEST_PROMISE} characters that can be printed")
     for key in ("statutory", "once"):
         if not isinstance(entry.get(key, False), bool):
             raise PolicyError(f"{key} is true or false")
@@ -202,6 +208,8 @@ def _read_rule(entry: dict[str, Any], calendars: dict[str, Calendar]) -> RuleFor
     selectors = dict(entry.get("when", {}))
     if strange := set(selectors) - set(SELECTORS):
         raise PolicyError(f"cannot select by {', '.join(sorted(strange))}")
+    for name, wanted in selectors.items():
+        _check_selector(name, wanted)
     starts, stops = entry.get("start", "opened"), _texts(entry, "stop")
     if starts not in moments.STARTS:
         raise PolicyError(f"nothing starts with {starts!r}, only with {', '.join(sorted(moments.STARTS))}")
@@ -218,7 +226,6 @@ def _read_rule(entry: dict[str, Any], calendars: dict[str, Calendar]) -> RuleFor
     statutory = bool(entry.get("statutory", False))
     if statutory and pauses:
         raise PolicyError("a statutory limit never pauses")
-    promise = entry["promise"]
     if promise == "first_response" and pauses:
         raise PolicyError("the first response never pauses")
     return RuleForm(
@@ -233,6 +240,20 @@ def _read_rule(entry: dict[str, Any], calendars: dict[str, Calendar]) -> RuleFor
         once=bool(entry.get("once", False)),
         steps=_steps(entry, given=starts == "given"),
     )
+
+
+def _check_selector(name: str, wanted: Any) -> None:
+    """A selector is one value or a list of them; a word that no case can have would let its rule never hold."""
+    if name in ("complex", "rural"):
+        if not isinstance(wanted, bool):
+            raise PolicyError(f"when.{name} is true or false")
+        return
+    values = _many(wanted)
+    if not values or not all(isinstance(value, str) and is_storable(value) for value in values):
+        raise PolicyError(f"when.{name} is neither text nor a list of texts")
+    known: Any = {"channel": Channel, "urgency": Urgency, "severity": Severity}.get(name)
+    if known and (strange := sorted(set(values) - set(known.values))):
+        raise PolicyError(f"when.{name}: there is no {', '.join(strange)}, only {', '.join(known.values)}")
 
 
 def _texts(entry: dict[str, Any], key: str, default: Any = None) -> list[str]:
@@ -291,7 +312,7 @@ def _steps(entry: dict[str, Any], *, given: bool) -> list[dict[str, Any]]:
         fraction = _check_moment(step, given=given)
         if step["kind"] == StepKind.TIER:
             tier: Any = step["tier"]
-            if tier not in (2, 3):
+            if type(tier) is not int or tier not in (2, 3):
                 raise PolicyError("a rung leads to tier 2 or 3")
             if tier <= last_tier or fraction <= last_fraction:
                 raise PolicyError("the rungs run backwards")

@@ -11,37 +11,53 @@ import sys
 from pathlib import Path
 
 from .environment import (
+    env_bind,
     env_bool,
     env_choice,
     env_command,
     env_database,
+    env_folder,
     env_gateway,
     env_gateway_body,
-    env_list,
+    env_hosts,
     env_number,
+    env_origins,
     env_port,
     env_redis,
     env_seconds,
+    env_sender,
     env_short,
     env_url,
     secret,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
-VAR_DIR = Path(os.environ.get("SERVICECENTER_VAR", BASE_DIR / "var"))
+VAR_DIR = env_folder("SERVICECENTER_VAR", BASE_DIR / "var")
 
 DEMO = env_bool("DEMO", False)
 DEBUG = env_bool("DEBUG", False)
 PRODUCTION = env_bool("PRODUCTION", False)
-PORT = env_port("PORT", 8000)
+for _name, _on in (("DEMO", DEMO), ("DEBUG", DEBUG)):
+    if PRODUCTION and _on:
+        raise SystemExit(
+            f"{_name}=1 and PRODUCTION=1: choose one; the demo's passwords and error pages are for nobody."
+        )
+PORT, BIND = env_port("PORT", 8000), env_bind("BIND", "127.0.0.1")
+# gunicorn and scripts/serve read these four themselves; here they are refused before anything starts.
+WEB_WORKERS, WEB_THREADS = env_number("WEB_WORKERS", 1), env_number("WEB_THREADS", 8)
+SWEEP_CHILDREN, DELIVER_CHILDREN = env_number("SWEEP_CHILDREN", 1), env_number("DELIVER_CHILDREN", 2)
 
 SECRET_KEY = secret("SECRET_KEY", VAR_DIR / "keys" / "secret_key", required=PRODUCTION)
-ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"])
-CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", [])
+ALLOWED_HOSTS = env_hosts("ALLOWED_HOSTS", [] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]", "testserver"])
+CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS")
 # How many proxies of ours stand before web and add to X-Forwarded-For; limits by address need the caller's.
 PROXIES = env_number("PROXIES", 1 if PRODUCTION else 0, least=0)
 # Where customers reach us: what links in messages begin with.
-_HOST = next((host.lstrip(".") for host in ALLOWED_HOSTS if host != "*"), "localhost")
+_HOST = next((host.lstrip(".") for host in ALLOWED_HOSTS if host != "*"), "" if PRODUCTION else "localhost")
+if PRODUCTION and not ALLOWED_HOSTS:
+    raise SystemExit("ALLOWED_HOSTS is not set. Production answers under its own names only: service.example.com")
+if not _HOST and not os.environ.get("PUBLIC_URL", "").strip():
+    raise SystemExit("PUBLIC_URL is not set, and ALLOWED_HOSTS names no host that links in messages could begin with.")
 PUBLIC_URL = env_url("PUBLIC_URL", f"https://{_HOST}" if PRODUCTION else f"http://localhost:{PORT}")
 
 INSTALLED_APPS = [
@@ -213,7 +229,7 @@ EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
 EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
 EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", False)
 EMAIL_TIMEOUT = 20
-DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "service@localhost")
+DEFAULT_FROM_EMAIL = env_sender("EMAIL_FROM", "service@localhost")
 
 # --- SMS: through SMPP or through a gateway that takes JSON, one of the two -----------------------------------------
 SMS_SENDER = env_short("SMS_SENDER", 20)

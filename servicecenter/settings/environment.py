@@ -11,11 +11,15 @@ import shlex
 import shutil
 import sys
 import tempfile
+from email.utils import getaddresses
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import dj_database_url
+
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 def refuse(name: str, why: str) -> SystemExit:
@@ -46,17 +50,68 @@ def env_list(name: str, default: list[str]) -> list[str]:
 
 
 def env_port(name: str, default: int) -> int:
-    text = os.environ.get(name, str(default))
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    text = os.environ.get(name, "") or str(default)
+    if not _DIGITS.fullmatch(text) or not 0 < int(text) < 65536:
         raise refuse(name, "a port is a number from 1 to 65535.")
     return int(text)
 
 
 def env_number(name: str, default: int, *, least: int = 1) -> int:
-    text = os.environ.get(name, str(default))
-    if not text.isdigit() or int(text) < least:
+    text = os.environ.get(name, "") or str(default)
+    if not _DIGITS.fullmatch(text) or int(text) < least:
         raise refuse(name, f"write a whole number from {least}.")
     return int(text)
+
+
+def env_folder(name: str, default: Path) -> Path:
+    """A folder that is there and can be written to; made where it is not."""
+    text = os.environ.get(name, "").strip()
+    folder = Path(text) if text else default
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise refuse(name, f"the folder {folder} cannot be made ({problem.strerror}).") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise refuse(name, f"the folder {folder} cannot be written to.")
+    return folder
+
+
+def env_bind(name: str, default: str) -> str:
+    """The address to listen on: an IP address, or localhost."""
+    text = os.environ.get(name, "").strip().strip("[]") or default
+    if text == "localhost":
+        return text
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise refuse(name, "write the IP address to listen on, such as 127.0.0.1, 0.0.0.0 or ::1.") from None
+
+
+def env_sender(name: str, default: str) -> str:
+    """Whom mail is from: an address, with or without a name before it."""
+    text = os.environ.get(name, "").strip() or default
+    found = getaddresses([text])
+    if len(found) != 1 or not text.isprintable() or not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", found[0][1]):
+        raise refuse(name, "write an address such as service@example.com or Service Center <service@example.com>.")
+    return text
+
+
+def env_hosts(name: str, default: list[str]) -> list[str]:
+    """Names of hosts, without scheme and port; `.example.com` is every host under it, `*` is any."""
+    hosts = env_list(name, default)
+    for host in hosts:
+        if not re.fullmatch(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]", host):
+            raise refuse(name, f"{host!r} is not the name of a host, such as service.example.com.")
+    return hosts
+
+
+def env_origins(name: str) -> list[str]:
+    """Origins of pages: scheme and host, as a browser says them."""
+    origins = env_list(name, [])
+    for origin in origins:
+        if not re.fullmatch(r"https?://(\[[0-9a-fA-F:.]+\]|(\*\.)?[\w.-]+)(:\d{1,5})?", origin):
+            raise refuse(name, f"{origin!r} is not an origin, such as https://service.example.com.")
+    return origins
 
 
 def env_url(name: str, default: str) -> str:
@@ -68,7 +123,7 @@ def env_url(name: str, default: str) -> str:
 
 
 def env_seconds(name: str, default: float) -> float:
-    text = os.environ.get(name, str(default))
+    text = os.environ.get(name, "") or str(default)
     try:
         seconds = float(text)
     except ValueError:
@@ -82,8 +137,11 @@ def env_database(name: str, embedded: Path) -> dict[str, Any]:
     """Django's settings of the database: PostgreSQL from a URL, else SQLite with the settings that make it hold."""
     url = os.environ.get(name, "").strip()
     if not url or url.startswith("sqlite:"):
-        path = Path(unquote(urlsplit(url).path)) if url else embedded
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = Path(unquote(_split(name, url).path)) if url else embedded
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise refuse(name, f"the folder {path.parent} cannot be made ({problem.strerror}).") from None
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(path),
@@ -108,9 +166,16 @@ def env_database(name: str, embedded: Path) -> dict[str, Any]:
     return {**parsed}
 
 
+def _split(name: str, url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as problem:
+        raise refuse(name, f"not a URL ({problem}).") from None
+
+
 def env_redis(name: str) -> str:
     url = os.environ.get(name, "").strip()
-    if url and urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+    if url and _split(name, url).scheme not in {"redis", "rediss", "unix"}:
         raise refuse(name, "write redis://host:6379/0 (or rediss:// for TLS, unix:///path for a socket).")
     return url
 
@@ -143,7 +208,7 @@ def env_gateway(name: str, *, production: bool) -> str:
     url = os.environ.get(name, "").strip()
     if not url:
         return ""
-    parts = urlsplit(url)
+    parts = _split(name, url)
     here = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     try:
         parts.port  # noqa: B018 - asking is what checks it

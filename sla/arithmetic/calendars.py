@@ -27,6 +27,8 @@ SECOND = timedelta(seconds=1)
 NOTHING = timedelta(0)
 REACH = timedelta(days=3 * 365 + 1)  # three years: an answer further away is a mistake in the calendar or in the limit
 YEARS = range(1900, 2201)  # zone rules and holiday tables say little outside
+# Of an instant in these years every question has its answer within YEARS, in any zone and as far as three years reach.
+ANSWERED_YEARS = range(YEARS[0] + 4, YEARS[-1] - 3)
 
 
 class Why(StrEnum):
@@ -143,7 +145,7 @@ class Calendar:
     def is_provisional(self, due: datetime) -> bool:
         """Say whether `due` lies in a year whose make-up working days are not known yet, so that it may still move."""
         through = self.complete_through
-        return through is not None and self.instant(due) > self.start_of_day(through + DAY)
+        return through is not None and through.year < YEARS[-1] and self.instant(due) > self.start_of_day(through + DAY)
 
     # Days
 

@@ -24,15 +24,30 @@ def start(tmp_path, *command, **environment):
 
 
 NONSENSE = {
-    "DATABASE_URL": ["mysql://root@localhost/x", "postgresql://", "nonsense", "postgresql://app@localhost:port/x"],
+    "DATABASE_URL": [
+        "mysql://root@localhost/x",
+        "postgresql://",
+        "nonsense",
+        "postgresql://app@localhost:port/x",
+        "sqlite:////proc/x/y",
+    ],
     "REDIS_URL": ["http://localhost:6379", "localhost:6379"],
     "PORT": ["eighty", "0", "70000", "-1"],
     "DEBUG": ["maybe"],
     "DEMO": ["2"],
     "PRODUCTION": ["ja"],
+    "BIND": ["nonsense"],
+    "SERVICECENTER_VAR": ["/proc/x"],
+    "ALLOWED_HOSTS": ["https://service.example.com"],
+    "CSRF_TRUSTED_ORIGINS": ["service.example.com"],
+    "WEB_WORKERS": ["\u00b2"],
+    "WEB_THREADS": ["0"],
+    "SWEEP_CHILDREN": ["x"],
+    "DELIVER_CHILDREN": ["0"],
     "LOG_FORMAT": ["xml"],
     "LOG_LEVEL": ["LOUD"],
     "EMAIL_PORT": ["smtp"],
+    "EMAIL_FROM": ["nonsense", "a@example.com, b@example.com"],
     "SWEEP_SECONDS": ["soon", "0", "-1"],
     "SERVICE_PHONE": ["call us"],
     "PROXIES": ["-1", "many"],
@@ -47,6 +62,7 @@ NONSENSE = {
         "gateway.example/send",
         "ftp://gateway.example",
         "https://",
+        "https://[",
         "https://user:pass@gateway.example/",
         "https://gateway.example:port/",
         "https://{to}.example/",
@@ -73,6 +89,38 @@ def test_nonsense_is_refused_in_one_line_that_names_it(tmp_path, name, value):
     lines = [line for line in ended.stderr.splitlines() if not line.startswith("Made new encryption keys")]
     assert len(lines) == 1, ended.stderr
     assert name in lines[0]
+
+
+KEYS = {"SECRET_KEY": "x" * 60, "FIELD_KEYS": "k:" + "A" * 43 + "=", "INDEX_KEY": "A" * 43 + "="}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "ALLOWED_HOSTS is not set"),
+        ({"ALLOWED_HOSTS": "*"}, "PUBLIC_URL is not set"),
+        ({"ALLOWED_HOSTS": "x", "DEMO": "1"}, "DEMO=1 and PRODUCTION=1"),
+        ({"ALLOWED_HOSTS": "x", "DEBUG": "1"}, "DEBUG=1 and PRODUCTION=1"),
+    ],
+)
+def test_production_has_a_name_and_no_demo(tmp_path, given, words):
+    ended = start(tmp_path, "scripts/preflight.py", "--no-port", PRODUCTION="1", **KEYS, **given)
+    assert ended.returncode != 0
+    assert ended.stderr.startswith(words)
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("production", "demo"), [("", "1"), ("0", "1"), ("1", "0"), ("True", "0")])
+def test_make_run_brings_the_demo_center_only_where_nobody_works(production, demo):
+    command = f"source {ROOT}/scripts/lib.sh; demo_by_default"
+    asked = subprocess.run(
+        ["bash", "-c", command],
+        env={"PATH": os.environ["PATH"], "PRODUCTION": production},
+        capture_output=True,
+        text=True,
+    )
+    assert asked.stdout == f"{demo}\n"
+    assert 'DEMO="${DEMO:-$(demo_by_default)}"' in (ROOT / "scripts/run").read_text()
 
 
 SMPP = {"SMPP_HOST": "smsc.example", "SMPP_SYSTEM_ID": "center"}
@@ -108,9 +156,8 @@ SHOW = "from django.conf import settings; print(settings.NOTIFICATION_ADAPTERS['
     ],
 )
 def test_sms_goes_where_a_gateway_is_set_and_never_in_the_open(tmp_path, given, adapter):
-    keys = {"SECRET_KEY": "x" * 60, "FIELD_KEYS": "k:" + "A" * 43 + "=", "INDEX_KEY": "A" * 43 + "="}
     ended = start(
-        tmp_path, "-c", SHOW, DJANGO_SETTINGS_MODULE="servicecenter.settings.base", ALLOWED_HOSTS="x", **keys, **given
+        tmp_path, "-c", SHOW, DJANGO_SETTINGS_MODULE="servicecenter.settings.base", ALLOWED_HOSTS="x", **KEYS, **given
     )
     if adapter is None:
         assert "SMS_HTTP_URL" in ended.stderr
@@ -121,7 +168,7 @@ def test_sms_goes_where_a_gateway_is_set_and_never_in_the_open(tmp_path, given, 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "FIELD_KEYS", "INDEX_KEY"])
 def test_production_does_not_invent_secrets(tmp_path, name):
-    given = {"SECRET_KEY": "x" * 60, "FIELD_KEYS": "k:" + "A" * 43 + "=", "INDEX_KEY": "A" * 43 + "="}
+    given = {"ALLOWED_HOSTS": "x", **KEYS}
     del given[name]
     ended = start(tmp_path, "scripts/preflight.py", "--no-port", PRODUCTION="1", **given)
     assert ended.returncode != 0
@@ -137,6 +184,11 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path):
         ended = start(tmp_path, "scripts/preflight.py", PORT=str(port))
     assert ended.returncode != 0
     assert f"PORT={port} cannot be used (address already in use)" in ended.stderr.splitlines()[-1]
+
+
+def test_an_address_of_another_machine_is_said_in_one_line(tmp_path):
+    ended = start(tmp_path, "scripts/preflight.py", BIND="192.0.2.1")
+    assert ended.stderr.splitlines()[-1] == "BIND=192.0.2.1: this machine has no such address."
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from sla.arithmetic import Calendar, CalendarError, Interval, Why, load_calendars, parse_calendars
+from sla.arithmetic.toml import new_calendar
 from sla.library import DEFAULTS
 from tests.sla.oracle import WEEKDAYS, Oracle
 from tests.sla.strategies import Case, agree, cases, proof, reachable, spans, starts
@@ -360,6 +361,20 @@ def test_less_than_nothing_is_refused():
 def test_a_bad_form_is_refused_naming_calendar_key_and_value(change, reason):
     with pytest.raises(CalendarError, match=f"calendar 'desk', {reason}"):
         Calendar.from_dict("desk", NINE_TO_FIVE | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"complete_through": "9999-12-31"}, "complete_through: 9999-12-31 is outside the years 1900 to 2199"),
+        ({"closed": ["0001-01-01"]}, "closed: 0001-01-01 is outside the years 1900 to 2199"),
+        ({"open": {"2200-01-01": ["09:00-10:00"]}}, "open: 2200-01-01 is outside the years 1900 to 2199"),
+    ],
+)
+def test_a_date_no_clock_reaches_is_refused_when_new_and_harms_nobody_when_kept(change, reason):
+    with pytest.raises(CalendarError, match=f"calendar 'desk', {reason}"):
+        new_calendar("desk", NINE_TO_FIVE | change)
+    assert not Calendar.from_dict("desk", NINE_TO_FIVE | change).is_provisional(datetime(2026, 1, 5, tzinfo=UTC))
 
 
 def test_a_form_without_zone_or_that_is_no_table_is_refused():

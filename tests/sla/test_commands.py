@@ -9,7 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from sla import shipped
+from sla.arithmetic.toml import LONGEST_NAME
 from sla.models import CalendarVersion, Deadline, PolicyVersion, Rule
+from sla.policies import LONGEST_PROMISE
 from tests import builders
 from tests.builders import MONDAY
 from tickets import services
@@ -168,6 +170,30 @@ BAD = {
     "number": ("policies", POLICY.replace('"16h"', "16"), "limit is neither text nor a list of texts"),
     "missing": ("policies", POLICY.replace('stop = "resolved"', ""), "stop is missing"),
     "not tables": ("policies", "rule = 5", "[[rule]] tables"),
+    "long calendar": ("calendars", OFFICE.replace("office", "c" * 61), "ccc': a name has 1 to 60 characters"),
+    "no name": ("calendars", OFFICE.replace("office", '" "'), "calendar ' ': a name has 1 to 60 characters"),
+    "NUL": ("calendars", OFFICE + 'title = { en = "\\u0000" }\n', "has a NUL in it"),
+    "nested": ("calendars", f"a = {'[' * 9999}", "nested too deeply"),
+    "long promise": (
+        "policies",
+        POLICY.replace('"resolve"', f'"{"p" * 41}"'),
+        "ppp): the name of a promise has 1 to 40",
+    ),
+    "no such word": (
+        "policies",
+        POLICY.replace('kind = "ticket"', 'urgency = "urgnt"'),
+        "when.urgency: there is no urgnt, only",
+    ),
+    "no word": (
+        "policies",
+        POLICY.replace('kind = "ticket"', "category = []"),
+        "when.category is neither text nor a list",
+    ),
+    "NUL in a word": (
+        "policies",
+        POLICY.replace('kind = "ticket"', 'category = "\\u0000"'),
+        "when.category is neither text",
+    ),
 }
 
 
@@ -182,6 +208,13 @@ def test_a_bad_file_is_one_clear_line_and_nothing_is_published(run, tmp_path, na
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
     assert (CalendarVersion.objects.count(), PolicyVersion.objects.count()) == (1, 0)
+
+
+def test_names_are_as_long_as_their_columns():
+    assert {Rule._meta.get_field("calendar").max_length, CalendarVersion._meta.get_field("name").max_length} == {
+        LONGEST_NAME
+    }
+    assert {model._meta.get_field("promise").max_length for model in (Rule, Deadline)} == {LONGEST_PROMISE}
 
 
 def test_exporting_before_there_is_a_policy_says_what_to_do(run):

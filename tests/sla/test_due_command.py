@@ -171,6 +171,16 @@ def test_a_batch_is_pure_csv_with_the_start_as_typed(tmp_path):
     )
 
 
+def test_a_quote_that_is_never_closed_costs_its_row_alone(tmp_path):
+    good = b"2026-09-24T10:00+08:00,7wd\n"
+    opened = b'"' + good
+    swallowing = b'2026-09-24T10:00+08:00,"7wd,15d"\n'
+    out, err, refusal = batch(tmp_path, b"start,limit\n" + opened + good + good + swallowing + opened + b"\n" + good)
+    assert len(out.splitlines()) == 1 + 4
+    assert [line.split(":")[0] for line in err.splitlines()] == ["line 2", "line 6"]
+    assert refusal == "rows refused: 2"
+
+
 def test_bad_rows_are_named_and_the_good_ones_answered(tmp_path):
     rows = (
         b"start,limit\n"
@@ -196,7 +206,7 @@ def test_bad_rows_are_named_and_the_good_ones_answered(tmp_path):
     assert "has no offset" in lines[0]
     assert "'7xd' is not a limit" in lines[1]
     assert "1 fields where start,limit are two" in lines[2]
-    assert "is not an instant" in lines[3]
+    assert "bytes that are not text" in lines[3]
     assert "the year 9999 is outside 1900 to 2200" in lines[4]
     assert "is not an instant" in lines[5]
     assert "'' is not a limit" in lines[6]
@@ -239,8 +249,8 @@ def test_a_batch_without_its_header_is_refused(tmp_path, content):
 
 def test_a_field_without_end_is_one_clear_line(tmp_path):
     _, err, refusal = batch(tmp_path, b"start,limit\n" + b"x" * 200_000 + b",7wd\n")
-    assert refusal == "line 2: field larger than field limit (131072)"
-    assert err == ""
+    assert err.strip() == "line 2: not CSV: field larger than field limit (131072)"
+    assert refusal == "rows refused: 1"
 
 
 def test_standard_input_is_a_batch_too(monkeypatch):

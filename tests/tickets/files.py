@@ -179,3 +179,17 @@ def a_map(text: str, name: str = "synthetic", **changes: str) -> CaseMap:
     for before, after in changes.items():
         text = text.replace(before, after)
     return read_map(tomllib.loads(text), name=name)
+
+
+ONE_DAY = """
+[calendar.weekdays]
+timezone = "America/New_York"
+open = { "2011-07-05" = ["08:00-18:00"] }
+"""
+
+
+def one_day_map(name: str = "synthetic") -> CaseMap:
+    """The city's map with four hours for a bench, on a calendar that is open on one day only."""
+    before, _calendar, after = CITY_MAP.partition("[calendar.weekdays]")
+    text = before + ONE_DAY + after[after.index("[promise.resolve]") :]
+    return a_map(text.replace('"2wd@same"', '"4h"'), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from django.core.management import CommandError, call_command
 from cases.models import CaseEvent, Category, ExternalReference
 from cases.services import verify_timeline
 from cases.states import ClockState
+from common.csv_rows import Broken, open_text, rows
 from notifications.models import Message
 from sla.models import CalendarVersion, Deadline, PolicyVersion, Timer
 from tests import builders
@@ -20,7 +22,6 @@ from tests.tickets.files import CITY_HEADER, CITY_MAP, CITY_ROWS, LOG_HEADER, LO
 from tickets import ending
 from tickets.importing.bulk import import_file
 from tickets.importing.maps import SHIPPED, MapError, load_map
-from tickets.importing.reading import Broken, open_text, rows
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -245,6 +246,10 @@ def test_a_quote_that_is_never_closed_does_not_swallow_the_file(tmp_path):
     report = brought(tmp_path, lines)
     assert report.imported == 3
     assert reasons(report) == {3: "not CSV: unexpected end of data"}
+    swallowing = '0081,2011-07-05 10:00:00,,,Bench,", or chair",Call'
+    report = brought(tmp_path, [*lines[:2], *CITY_ROWS[5:7], swallowing])
+    assert report.imported == 3
+    assert reasons(report) == {3: "not CSV: a quote is never closed"}
     closed_by_the_next = [CITY_ROWS[0], '0080,2011-07-05 10:00:00,,,"Open end,Broken bench,Call', *CITY_ROWS[3:5]]
     report = brought(tmp_path, closed_by_the_next)
     assert report.imported == 2
@@ -278,6 +283,57 @@ def test_rows_that_cannot_be_taken_are_named_and_the_rest_goes_in(tmp_path):
     }
 
 
+def test_instants_that_no_clock_reckons_with_cost_their_row_alone(tmp_path):
+    text = CITY_MAP.split("[promise.resolve]")[0] + '[promise.resolve]\ndue = "target"\n'
+    lines = [
+        "0081,0001-01-01 00:00:00,,,A sentinel,Broken bench,Call",
+        "0082,1825-01-01 00:00:00,,,A slip of the pen,Broken bench,Call",
+        "0083,2011-07-05 10:00:00,9999-12-31 00:00:00,,No target,Broken bench,Call",
+        "0084,2011-07-05 10:00:00,2197-01-01 00:00:00,,No target,Broken bench,Call",
+        CITY_ROWS[0],
+    ]
+    report = brought(tmp_path, lines, text=text)
+    assert report.imported == 1
+    assert reasons(report) == {
+        2: "received_at: '0001-01-01 00:00:00' lies outside the years 1904 to 2196",
+        3: "received_at: '1825-01-01 00:00:00' lies outside the years 1904 to 2196",
+        4: "promise.resolve: '9999-12-31 00:00:00' lies outside the years 1904 to 2196",
+        5: "promise.resolve: '2197-01-01 00:00:00' lies outside the years 1904 to 2196",
+    }
+
+
+def test_a_promise_whose_calendar_ends_costs_its_case_alone(tmp_path):
+    late = "0090,2011-07-05 17:00:00,,,Four hours begun too late,Broken bench,Call"
+    path = files.write(tmp_path, CITY_HEADER, [CITY_ROWS[0], late])
+    for write in (False, True):
+        report = import_file(path, files.one_day_map(), write=write)
+        assert report.imported == 1
+        assert "no answer within three years" in reasons(report)[3]
+    assert Ticket.objects.get() == ticket_of("0071")
+    assert ticket_of("0071").clock_state == ClockState.MISSED
+
+
+@pytest.mark.parametrize(
+    ("encoding", "cell", "reason"),
+    [
+        ("utf-8", b"a\x00b", "a NUL in the text"),
+        ("utf-8", b"\xed\xa0\x80", "bytes that are not text"),
+        ("utf-7", b"+2AA-", "half a character"),
+        ("utf-16-le", b"\x00\xd8", "bytes that are not text"),
+    ],
+)
+def test_text_that_no_database_takes_costs_its_row_alone(tmp_path, encoding, cell, reason):
+    before, after = (
+        part.encode(encoding)
+        for part in (f"{CITY_HEADER}\n1,2011-07-05 10:00:00,,,", f",Lost glove,Call\n{CITY_ROWS[0]}\n")
+    )
+    path = tmp_path / "file.csv"
+    path.write_bytes(before + cell + after)
+    report = import_file(path, files.a_map(CITY_MAP.replace('mode = "case"', f'encoding = "{encoding}"')))
+    assert report.imported == 1
+    assert [(line, why[: len(reason)]) for line, why in reasons(report).items()] == [(2, reason)]
+
+
 def test_leading_zeros_and_the_stated_order_of_day_and_month_survive(tmp_path):
     text = CITY_MAP.replace(FORMAT, "%d/%m/%Y %H:%M")
     report = brought(tmp_path, ["000071,05/07/2011 10:00,,,Bench,Broken bench,Call"], text=text)
@@ -308,13 +364,46 @@ def test_another_delimiter_and_a_long_subject(tmp_path):
     assert long.notes.get().body == long.description
 
 
-def test_a_gzip_file_that_ends_in_the_middle_is_reported(tmp_path):
-    path = tmp_path / "file.csv.gz"
-    text = "".join(f"{row}\n" for row in [CITY_HEADER, *(CITY_ROWS[0].replace("0071", str(n)) for n in range(4000))])
-    path.write_bytes(gzip.compress(text.encode())[:-2000])
-    report = import_file(path, files.a_map(CITY_MAP))
-    assert report.broken[-1].reason == "the gzip file ends in the middle"
-    assert report.imported > 100
+def damaged(folder, how):
+    """A packed file of 600 rows that no two bytes of repeat, hurt near its end."""
+    names = (hashlib.sha256(str(n).encode()).hexdigest() for n in range(600))
+    lines = [CITY_HEADER, *(f"{n},2011-07-05 10:00:00,,,{name},Lost glove,Call" for n, name in enumerate(names))]
+    packed = bytearray(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
+    if how == "cut":
+        del packed[-2000:]
+    elif how == "flipped":
+        packed += packed[:10] + b"\x07" + bytes(100)  # a second part, whose first block is of no kind there is
+    else:
+        packed[-6] ^= 1
+    path = folder / "file.csv.gz"
+    path.write_bytes(packed)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("how", "least", "reason"),
+    [
+        ("cut", 200, "the gzip file ends in the middle"),
+        ("flipped", 600, "the gzip file is damaged: Error -3"),
+        ("checksum", 600, "the gzip file is damaged: CRC check failed"),
+    ],
+)
+def test_of_a_damaged_file_what_comes_before_is_kept_and_the_command_fails(tmp_path, how, least, reason):
+    (tmp_path / "city.toml").write_text(CITY_MAP)
+    out = io.StringIO()
+    with pytest.raises(CommandError, match=rf"could not be read to its end; line \d+: {reason}"):
+        call_command("import_cases", damaged(tmp_path, how), map=str(tmp_path / "city.toml"), stdout=out)
+    taken = ExternalReference.objects.count()
+    assert taken >= least
+    assert f"{taken} cases imported" in out.getvalue()
+    assert f"  line {taken + 2}: {reason}" in out.getvalue()
+
+
+def test_a_packed_file_of_which_nothing_can_be_read_fails(tmp_path):
+    (tmp_path / "city.toml").write_text(CITY_MAP)
+    (tmp_path / "file.csv.gz").write_bytes(gzip.compress(CITY_HEADER.encode())[:12])
+    with pytest.raises(CommandError, match="line 1: the gzip file ends in the middle"):
+        call_command("import_cases", tmp_path / "file.csv.gz", map=str(tmp_path / "city.toml"), stdout=io.StringIO())
 
 
 def test_lines_are_counted_as_an_editor_counts(tmp_path):
@@ -347,6 +436,23 @@ def test_lines_are_counted_as_an_editor_counts(tmp_path):
         ('calendar = "weekdays"', 'calendar = "weekends"', "weekends"),
         ('type = "service_request"', 'type = "wish"', "'wish'"),
         ('"00:00-24:00"', '"24:00-00:00"', "weekdays"),
+        ('mode = "case"', 'encoding = "base64"', "source.encoding: 'base64' is not an encoding"),
+        ('mode = "case"', 'encoding = "rot13"', "source.encoding: 'rot13' is not an encoding"),
+        ('mode = "case"', 'encoding = "hex"', "source.encoding: 'hex' is not an encoding"),
+        ('mode = "case"', 'encoding = "unicode_escape"', "source.encoding: 'unicode_escape' is not an encoding"),
+        ('mode = "case"', "delimiter = '\"'", "source.delimiter"),
+        ('mode = "case"', f'name = "{"x" * 41}"', "source.name: 'xxx"),
+        ('mode = "case"', 'name = ""', "source.name: ''"),
+        ('mode = "case"', 'as_of = "0001-01-01T00:00"', "source.as_of: '0001-01-01T00:00' lies outside the years"),
+        ('mode = "case"', 'as_of = "2196-01-01T00:00"', "source.as_of: 2196-01-01 .* lies in the future"),
+        ("[promise.resolve]", f"[promise.{'p' * 41}]", "ppp.*the name of a promise has 1 to 40 characters"),
+        ("[calendar.weekdays]", f"[calendar.{'c' * 50}]", "calendar 'import-synthetic-ccc.*a name has 1 to 60"),
+        ('title"', 'title\\u0000"', "columns.subject has a NUL in it"),
+        (FORMAT, "%Y-%m-%d %Q", "cannot be read: 'Q' is a bad directive"),
+        (FORMAT, "%Y %Y", "cannot be read"),
+        (FORMAT, "%H:%M", "says no day and year"),
+        (FORMAT, f"{FORMAT} %Z", "names of zones mean too many things"),
+        ('by = "type"', 'by = "source"', "limits: 'Broken bench' is no channel of ours"),
     ],
 )
 def test_a_map_is_refused_with_the_reason(tmp_path, before, after, complaint):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import os
 import subprocess
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from cases.models import ExternalReference
 from cases.services import verify_timeline
@@ -19,10 +23,11 @@ from sla.models import Deadline, Timer
 from sla.states import DeadlineState
 from tests.conftest import ROOT
 from tests.tickets import files
-from tests.tickets.files import CITY_HEADER, CITY_MAP, CITY_ROWS, LOG_HEADER, LOG_MAP, LOG_ROWS, log_case
+from tests.tickets.files import CITY_HEADER, CITY_MAP, CITY_ROWS, LOG_HEADER, LOG_MAP, LOG_ROWS, log_case, one_day_map
 from tickets.importing.bulk import import_file
 from tickets.importing.replay import Replay, verdicts
 from tickets.importing.walk import path
+from tickets.management.commands import replay
 from tickets.models import Ticket
 from tickets.states import State
 
@@ -249,6 +254,67 @@ def test_open_cases_are_judged_at_until(tmp_path):
     assert judged("synthetic", due)["INC01", "resolve", 1][2] == "open"
     assert judged("synthetic", due + timedelta(microseconds=1))["INC01", "resolve", 1][2] == "missed"
     assert Deadline.objects.get().state == DeadlineState.RUNNING
+
+
+def replay_here(monkeypatch, *arguments):
+    """The command as it is run, but in the tests' own database."""
+    monkeypatch.setattr(replay, "scratch_database", lambda keep: nullcontext(""))
+    out = io.StringIO()
+    call_command("replay", *map(str, arguments), stdout=out)
+    return out.getvalue()
+
+
+def test_what_is_read_is_never_written_over(tmp_path, monkeypatch):
+    requests = files.write(tmp_path, CITY_HEADER, CITY_ROWS)
+    before = requests.read_bytes()
+    (tmp_path / "city.toml").write_text(CITY_MAP)
+    link, hard = tmp_path / "link.csv", tmp_path / "hard.csv"
+    link.symlink_to(requests)
+    hard.hardlink_to(requests)
+    for out in (requests, link, hard, tmp_path / "city.toml"):
+        with pytest.raises(CommandError, match="is what is read"):
+            replay_here(monkeypatch, requests, "--map", tmp_path / "city.toml", "--out", out)
+    assert requests.read_bytes() == before
+    assert (tmp_path / "city.toml").read_text() == CITY_MAP
+
+
+def test_a_run_that_takes_nothing_leaves_the_earlier_verdicts(tmp_path, monkeypatch):
+    (tmp_path / "city.toml").write_text(CITY_MAP)
+    out = tmp_path / "verdicts.csv"
+    out.write_text("earlier")
+    for header, row, why in (("id,opened", "1,x", "no column"), (CITY_HEADER, "1,soon,,,,,", "nothing could be")):
+        broken = files.write(tmp_path, header, [row])
+        with pytest.raises(CommandError, match=why):
+            replay_here(monkeypatch, broken, "--map", tmp_path / "city.toml", "--out", out)
+        assert out.read_text() == "earlier"
+
+
+def test_of_a_damaged_file_the_verdicts_of_what_comes_before_are_written_and_the_command_fails(tmp_path, monkeypatch):
+    (tmp_path / "city.toml").write_text(CITY_MAP)
+    packed, out = tmp_path / "file.csv.gz", tmp_path / "verdicts.csv"
+    text = "".join(f"{row}\n" for row in [CITY_HEADER, *CITY_ROWS[:2]])
+    packed.write_bytes(gzip.compress(text.encode()) + b"no gzip")
+    with pytest.raises(CommandError, match="could not be read to its end; line 4: the gzip file is damaged"):
+        replay_here(monkeypatch, packed, "--map", tmp_path / "city.toml", "--out", out, "--tick", "1d")
+    assert [line["verdict"] for line in csv.DictReader(out.open(newline=""))] == ["met", "missed"]
+
+
+@pytest.mark.parametrize("until", ["0001-01-01T00:00", "9999-12-31T23:59", "soon"])
+def test_an_until_that_no_clock_reckons_with_is_refused(tmp_path, monkeypatch, until):
+    (tmp_path / "city.toml").write_text(CITY_MAP)
+    requests = files.write(tmp_path, CITY_HEADER, CITY_ROWS)
+    with pytest.raises(CommandError, match=f"--until '{until}' "):
+        replay_here(
+            monkeypatch, requests, "--map", tmp_path / "city.toml", "--out", tmp_path / "out.csv", "--until", until
+        )
+
+
+def test_a_promise_whose_calendar_ends_costs_its_case_alone(tmp_path):
+    late = "0090,2011-07-05 17:00:00,,,Four hours begun too late,Broken bench,Call"
+    report = told(files.write(tmp_path, CITY_HEADER, [CITY_ROWS[0], late]), one_day_map())
+    assert report.imported == 1
+    assert [broken.line for broken in report.broken] == [3]
+    assert Ticket.objects.get() == ticket_of("0071")
 
 
 def test_the_command_leaves_the_database_alone_and_writes_the_verdicts(tmp_path):

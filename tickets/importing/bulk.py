@@ -21,7 +21,9 @@ from django.db.models import Max
 from cases.models import Case, CaseEvent, ExternalReference, Note
 from common import clock
 from common.bulk import insert_rows, refresh_statistics, update_rows
+from common.csv_rows import Broken
 from common.errors import DomainError
+from sla.arithmetic import CalendarError
 from sla.deadlines import timer_for
 from sla.models import Deadline, Timer
 from tickets import handling, services
@@ -31,7 +33,7 @@ from tickets.states import State
 from .ground import Ground, prepare
 from .history import History, classification, new_ticket
 from .maps import CaseMap
-from .reading import Broken, Reader
+from .reading import Reader
 from .script import Act, Notes, Script, scripts
 from .walk import walk_ticket
 
@@ -56,8 +58,17 @@ class Report:
     updated: int = 0
     present: int = 0
     broken: list[Broken] = field(default_factory=list)
+    cut: Broken | None = None
     notes: Notes = field(default_factory=Notes)
     strangers: list[str] = field(default_factory=list)
+
+    def failure(self, done: str) -> str:
+        """What the command must fail with: an end that was not read, or broken rows and nothing taken; else nothing."""
+        if self.cut:
+            return f"the file could not be read to its end; {self.cut}"
+        if self.broken and not self.imported and not self.present:
+            return f"nothing could be {done}"
+        return ""
 
     def lines(self, *, dry_run: bool) -> Iterator[str]:
         """The report in plain words; of many broken rows the first twenty."""
@@ -93,7 +104,7 @@ def import_file(
             time.sleep(settings.SWEEP_BREATH_SECONDS)
     if write:
         refresh_statistics(*LOADED)
-    report.rows, report.broken = reader.seen, [*reader.broken, *report.broken]
+    report.rows, report.broken, report.cut = reader.seen, [*reader.broken, *report.broken], reader.cut
     for kind, names in ground.strangers.items():
         if names:
             some = ", ".join(sorted(names)[:5]) + (" …" if len(names) > 5 else "")
@@ -130,18 +141,31 @@ class _Chunk:
         else:
             for position, ticket in enumerate(tickets, 1):
                 ticket.id = ticket.pk = position
-        histories = []
+        good: list[tuple[Script, History]] = []
+        without: list[int] = []
         for position, (ticket, script) in enumerate(zip(tickets, fresh, strict=True)):
-            history = History(ticket, ground)
-            history.begin(script.record, notes.get(position))
-            for act in script.acts:
-                self._perform(history, act)
-            history.advance(self.now)
-            ticket.changed_at = self.now
-            histories.append(history)
+            try:
+                history = self._told(script, ticket, notes.get(position))
+            except CalendarError as problem:
+                self.report.broken.append(Broken(script.record.line, str(problem)))
+                without.append(ticket.pk)
+            else:
+                good.append((script, history))
         if ground.write:
-            _write(histories, fresh, ground.map.name)
-        self.report.imported += len(fresh)
+            if without:
+                Ticket.objects.filter(pk__in=without).delete()
+            _write([history for _script, history in good], [script for script, _history in good], ground.map.name)
+        self.report.imported += len(good)
+
+    def _told(self, script: Script, ticket: Ticket, note: Note | None) -> History:
+        """The whole past of one case. Raises CalendarError where a promise has no end that a calendar can name."""
+        history = History(ticket, self.ground)
+        history.begin(script.record, note)
+        for act in script.acts:
+            self._perform(history, act)
+        history.advance(self.now)
+        ticket.changed_at = self.now
+        return history
 
     def _perform(self, history: History, act: Act) -> None:
         perform(
@@ -178,10 +202,18 @@ class _Chunk:
                 continue
             if self.ground.write:
                 for act in news:
-                    act_through_services(ticket.pk, act, self.ground, refused=self.report.broken.append)
+                    self._act(ticket.pk, act)
                 self.report.updated += Ticket.objects.get(pk=ticket.pk).version != ticket.version
             else:
                 self.report.updated += 1
+
+    def _act(self, ticket_id: int, act: Act) -> None:
+        refused = self.report.broken.append
+        try:
+            with transaction.atomic():
+                act_through_services(ticket_id, act, self.ground, refused=refused)
+        except CalendarError as problem:
+            refused(Broken(act.record.line, str(problem)))
 
 
 def perform(
@@ -195,7 +227,10 @@ def perform(
     hand_over: Callable[[Any, Any], None],
     refused: Callable[[Broken], None],
 ) -> None:
-    """One act: what the row says the case is, the state it says, who has it; in the order that the lifecycle allows."""
+    """One act: what the row says the case is, the state it says, who has it; in the order that the lifecycle allows.
+
+    Raises CalendarError where a promise has no end that its calendar can name.
+    """
     changes = classification(act.record, ground)
     # An assigned case that the file still calls new is new to whoever works on it.
     stays = act.state == state or (act.state == State.NEW and state == State.ASSIGNED)

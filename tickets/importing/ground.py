@@ -15,7 +15,7 @@ from django.utils.text import slugify
 from cases.facts import digest
 from cases.models import Category
 from sla import policies, shipped
-from sla.arithmetic import Calendar
+from sla.arithmetic import Calendar, CalendarError
 from sla.models import CalendarVersion, PolicyVersion, Rule
 from staff.models import Team, User
 
@@ -92,7 +92,7 @@ def prepare(case_map: CaseMap, *, at: datetime, write: bool) -> Ground:
     form = policy_form(case_map)
     try:
         rules = policies.read_rules(form, house | {row.name: row for row in case_map.calendars.values()})
-    except policies.PolicyError as problem:
+    except (policies.PolicyError, CalendarError) as problem:
         raise MapError(str(problem)) from None
     book = _publish(case_map, form, rules, at) if write else _imagine(case_map, rules, house)
     teams = {team.code: team for team in Team.objects.all()}

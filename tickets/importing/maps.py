@@ -6,6 +6,8 @@ A map is refused whole, with one message naming everything unknown or missing; n
 from __future__ import annotations
 
 import codecs
+import io
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +19,11 @@ from zoneinfo import ZoneInfo
 from django.utils.text import slugify
 
 from cases.states import Channel, Severity, Urgency
+from common.csv_rows import MARKING
+from common.text import unstorable_key
 from sla.arithmetic import Calendar, CalendarError, Limit, LimitError
+from sla.arithmetic.calendars import ANSWERED_YEARS
+from sla.arithmetic.toml import new_calendar
 from tickets.states import HoldReason, State, Type, Verified, WaitReason
 
 SHIPPED = Path(__file__).resolve().parent.parent / "maps"
@@ -50,8 +56,17 @@ OUR_VALUES = {**{name: choices.values for name, choices in _CHOICES.items()}, "p
 SELECTED = ("type", "channel", "urgency", "severity", "priority")
 
 
+# Encodings of Python that decode no file, or anything: a name in the network, a source text.
+_NO_FILE = {"punycode", "idna", "undefined", "unicode-escape", "raw-unicode-escape"}
+_NAME = re.compile(r"[\w-]{1,40}")
+
+
 class MapError(ValueError):
     """A map that cannot be used, with every reason."""
+
+
+class FarOff(ValueError):
+    """An instant that no clock of ours can reckon with."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +130,10 @@ def load_map(path: Path) -> CaseMap:
         raise MapError(f"{path}: {error.strerror}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MapError(f"{path}: not TOML: {error}") from None
+    except RecursionError:
+        raise MapError(f"{path}: not TOML: nested too deeply") from None
     try:
-        return read_map(document, name=slugify(path.stem))
+        return read_map(document, name=slugify(path.stem, allow_unicode=True))
     except MapError as problem:
         raise MapError(f"{path}: {problem}") from None
 
@@ -132,9 +149,12 @@ class _Reader:
         self.problems: list[str] = []
 
     def read(self) -> CaseMap:
+        if (key := unstorable_key(self.document)) is not None:
+            raise MapError(f"{key} has a NUL in it, which no database keeps")
         self._unknown(self.document, {"source", "columns", "values", "promise", "defaults", "calendar"}, "")
         source = self._table("source")
         self._unknown(source, _KEYS["source"], "source.")
+        self.name = self._name(source.get("name", self.name))
         zone = self._zone(source.get("timezone"))
         times, texts = self._columns()
         mode = source.get("mode", "case")
@@ -146,7 +166,7 @@ class _Reader:
         if self.problems:
             raise MapError("; ".join(self.problems))
         return CaseMap(
-            name=str(source.get("name", self.name))[:40],
+            name=self.name,
             zone=zone,
             external_id=source["external_id"],
             mode=mode,
@@ -174,6 +194,16 @@ class _Reader:
             self._say(f"{key} is not a table")
             return {}
         return table
+
+    def _name(self, name: Any) -> str:
+        """The scope of the policy and the source of the numbers; an empty one would be the house's own."""
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            self._say(
+                f"source.name: {str(name)[:80]!r} (by default the file's name) is not 1 to 40 characters "
+                "that are letters, digits, _ or -"
+            )
+            return "map"
+        return name
 
     def _zone(self, text: Any) -> ZoneInfo:
         try:
@@ -203,13 +233,11 @@ class _Reader:
                 self._say("columns.at belongs to mode 'event'; mode 'case' has received_at and closed_at")
             if "received_at" not in times:
                 self._say("columns.received_at is missing")
-        try:
-            codecs.lookup(source.get("encoding", "utf-8"))
-        except (LookupError, TypeError):
+        if not _reads_text(source.get("encoding", "utf-8")):
             self._say(f"source.encoding: {source['encoding']!r} is not an encoding, such as 'utf-8' or 'gb18030'")
         delimiter = source.get("delimiter", ",")
-        if not isinstance(delimiter, str) or len(delimiter) != 1:
-            self._say("source.delimiter is one character")
+        if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
+            self._say("source.delimiter is one character, and neither a quote nor a line end")
 
     def _columns(self) -> tuple[dict[str, TimeColumn], dict[str, str]]:
         table = self._table("columns")
@@ -234,7 +262,10 @@ class _Reader:
         if "format" not in form:
             self._say(f"{where} needs a format, such as '%d/%m/%Y %H:%M': the order of day and month is never guessed")
             return None
-        return TimeColumn(str(form["column"]), str(form["format"]))
+        column, written = str(form["column"]), str(form["format"])
+        if why := _unreadable(written):
+            self._say(f"{where}: the format {written!r} {why}")
+        return TimeColumn(column, written)
 
     def _values(self, texts: Mapping[str, str]) -> dict[str, dict[str, str]]:
         tables = {}
@@ -273,7 +304,7 @@ class _Reader:
         for key, form in self._table("calendar").items():
             try:
                 # Its own name in the house, so that a map can never change a calendar of ours.
-                calendars[key] = Calendar.from_dict(slugify(f"import-{self.name}-{key}")[:60], form)
+                calendars[key] = new_calendar(f"import-{self.name}-{key}", form)
             except CalendarError as problem:
                 self._say(str(problem))
         return calendars
@@ -299,6 +330,10 @@ class _Reader:
         mapped = next((name for name, column in texts.items() if column == by), "")
         if (by and mapped not in (*SELECTED, "category", "")) or (by and not mapped and "category" in texts):
             self._say(f"{where}.by: the limits can go by the category or by one of {', '.join(SELECTED)}")
+        if mapped in SELECTED and isinstance(form.get("limits"), dict):
+            for raw in form["limits"]:
+                if self._ours(mapped, str(raw)) not in OUR_VALUES[mapped]:
+                    self._say(f"{where}.limits: {raw!r} is no {mapped} of ours, and [values.{mapped}] makes it none")
         limits = {str(raw): self._limits(f"{where}.limits.{raw}", text) for raw, text in self._limit_table(form, where)}
         calendar = form.get("calendar", "always")
         pauses = self._many(form.get("pauses", []))
@@ -315,6 +350,11 @@ class _Reader:
             pauses=pauses,
             warn=self._many(form.get("warn", [])),
         )
+
+    def _ours(self, name: str, raw: str) -> Any:
+        tables = self.document.get("values")
+        table = tables.get(name) if isinstance(tables, dict) else None
+        return table.get(raw, raw) if isinstance(table, dict) else raw
 
     def _limit_table(self, form: Mapping[str, Any], where: str) -> list[tuple[str, Any]]:
         table = form.get("limits", {})
@@ -338,13 +378,48 @@ class _Reader:
             return None
         try:
             return local_instant(datetime.fromisoformat(str(text)), zone)
+        except FarOff as problem:
+            self._say(f"source.as_of: {text!r} {problem}")
         except ValueError:
             self._say(f"source.as_of: {text!r} is not a time, such as '2015-07-01T00:00'")
-            return None
+        return None
+
+
+def _reads_text(encoding: Any) -> bool:
+    """Whether a file can be read in this encoding: Python also knows some that make bytes of bytes, or read source."""
+    try:
+        if codecs.lookup(encoding).name in _NO_FILE:
+            return False
+        with io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=MARKING) as nothing:
+            return nothing.read() == ""
+    except (LookupError, TypeError, ValueError):
+        return False
+
+
+def _unreadable(form: str) -> str:
+    """Why times cannot be read by this format; nothing where they can."""
+    if form == "iso":
+        return ""
+    if "%Z" in form.replace("%%", ""):
+        return "has %Z: names of zones mean too many things; use %z for an offset, or leave it out"
+    try:
+        # A time written by the format must be read back by it.
+        written = datetime(2011, 7, 5, 10, tzinfo=UTC).strftime(form)
+        local_instant(datetime.strptime(written, form), ZoneInfo("UTC"))  # noqa: DTZ007 - only tried
+    except FarOff:
+        return "says no day and year"
+    except (ValueError, re.error) as problem:
+        return f"cannot be read: {problem}"
+    return ""
 
 
 def local_instant(local: datetime, zone: ZoneInfo) -> datetime:
-    """The instant of a local time, in UTC. Of a time that comes twice the first, one that is skipped moves forward."""
-    if local.tzinfo is not None:
-        return local.astimezone(UTC)
-    return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    """The instant of a local time, in UTC. Of a time that comes twice the first, one that is skipped moves forward.
+
+    Raises FarOff outside the years that the clocks can reckon with.
+    """
+    if local.year in range(ANSWERED_YEARS[0] - 1, ANSWERED_YEARS[-1] + 2):
+        at = (local if local.tzinfo else local.replace(tzinfo=zone, fold=0)).astimezone(UTC)
+        if at.year in ANSWERED_YEARS:
+            return at
+    raise FarOff(f"lies outside the years {ANSWERED_YEARS[0]} to {ANSWERED_YEARS[-1]}")

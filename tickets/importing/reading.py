@@ -1,41 +1,22 @@
-"""Reading the file: any CSV, row by row, and nothing lost silently.
-
-A broken row is reported by its line in the file (counted as an editor counts) and the rest goes in. A quote that is
-never closed would swallow the file: there reading goes on at the line after the one that opened it.
-"""
+"""Reading the file in the map's terms: a broken row is reported by its line, and the rest goes in."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-from collections import deque
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from cases.states import PRIORITY
+from common.csv_rows import Broken, Damaged, open_text, rows
 from tickets.states import State
 
-from .maps import OUR_VALUES, CaseMap, MapError, TimeColumn, local_instant
+from .maps import OUR_VALUES, CaseMap, FarOff, MapError, TimeColumn, local_instant
 
-_MOST_LINES = 5000  # of one row
 _SUBJECT = 200
 # The pair that our table of priorities turns into each priority.
 PAIRS = {rank: pair for pair, rank in sorted(PRIORITY.items())}
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A row that could not be taken, and why."""
-
-    line: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.reason}"
 
 
 class BadRow(ValueError):
@@ -63,80 +44,38 @@ class Record:
     dues: dict[str, datetime] = field(default_factory=dict)
 
 
-def open_text(path: Path, encoding: str) -> IO[str]:
-    """The file as text, unpacked if it is gzip; bytes that are no text stay as marks, for their row to be refused."""
-    raw: IO[bytes] = path.open("rb")
-    packed = raw.read(2) == b"\x1f\x8b"
-    raw.seek(0)
-    if packed:
-        raw = gzip.GzipFile(fileobj=raw)  # type: ignore[assignment]
-    encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
-    return io.TextIOWrapper(raw, encoding=encoding, errors="surrogateescape", newline="")
-
-
-def rows(text: IO[str], delimiter: str) -> Iterator[tuple[int, list[str] | Broken]]:
-    """Each row with the number of its first line; a row that is no CSV comes as Broken."""
-    lines = _Lines(text)
-    while True:
-        first = lines.number + 1
-        taken: list[str] = []
-        try:
-            row = next(csv.reader(lines.take(taken), delimiter=delimiter, strict=True), None)
-        except csv.Error as problem:
-            lines.give_back(taken[1:])
-            yield first, Broken(first, f"not CSV: {problem}")
-            continue
-        if row is None:
-            return
-        if any("\udc80" <= character <= "\udcff" for cell in row if not cell.isascii() for character in cell):
-            yield first, Broken(first, "bytes that are not text in the stated encoding")
-        elif any(cell.strip() for cell in row):
-            yield first, row
-
-
-class _Lines:
-    """The physical lines of a file, some of which may be given back."""
-
-    def __init__(self, text: IO[str]) -> None:
-        self.text, self.back, self.number = text, deque[str](), 0
-
-    def take(self, taken: list[str]) -> Iterator[str]:
-        while len(taken) < _MOST_LINES:
-            line = self.back.popleft() if self.back else self.text.readline()
-            if not line:
-                return
-            self.number += 1
-            taken.append(line)
-            yield line
-
-    def give_back(self, lines: list[str]) -> None:
-        self.number -= len(lines)
-        self.back.extendleft(reversed(lines))
-
-
 def _local(text: str, form: str) -> datetime:
     # A time without an offset is local; the map's zone makes an instant of it.
     return datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007
 
 
 class Reader:
-    """The rows of a file in the map's terms. `seen` counts rows, good or not; `broken` keeps those refused."""
+    """The rows of a file in the map's terms. `seen` counts rows, good or not; `broken` keeps those refused.
+
+    `cut` says where and why the file could not be read to its end, if so.
+    """
 
     def __init__(self, path: Path, case_map: CaseMap, *, now: datetime) -> None:
         self.path, self.map, self.now = path, case_map, now
         self.seen = 0
         self.broken: list[Broken] = []
+        self.cut: Broken | None = None
         self._times: dict[tuple[str, str], datetime] = {}
         self._first_lines: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Record]:
+        if self.map.as_of and self.map.as_of > self.now:
+            raise MapError(f"source.as_of: {self.map.as_of:%Y-%m-%d %H:%M} UTC lies in the future")
         try:
-            with open_text(self.path, self.map.encoding) as text:
-                yield from self._records(rows(text, self.map.delimiter))
+            text = open_text(self.path, self.map.encoding)
         except OSError as problem:
             raise MapError(f"{self.path}: {problem.strerror or problem}") from None
-        except EOFError:
-            self.broken.append(Broken(self.seen + 2, "the gzip file ends in the middle"))
+        with text:
+            try:
+                yield from self._records(rows(text, self.map.delimiter))
+            except Damaged as damage:
+                self.cut = damage.broken
+                self.broken.append(damage.broken)
 
     def _records(self, found: Iterator[tuple[int, list[str] | Broken]]) -> Iterator[Record]:
         header = self._header(found)
@@ -160,8 +99,10 @@ class Reader:
             raise MapError(f"{self.path}: the header: {header.reason}")
         header = [name.strip().removeprefix("\ufeff") for name in header]
         if missing := sorted(self.map.columns() - set(header)):
-            raise MapError(f"{self.path}: the file has no column {', '.join(missing)} (it has: {', '.join(header)})")
-        if twice := sorted({name for name in header if header.count(name) > 1} & self.map.columns()):
+            there = ", ".join(header)
+            there = there if len(there) <= 500 else f"{there[:500]}…"
+            raise MapError(f"{self.path}: the file has no column {', '.join(missing)} (it has: {there})")
+        if twice := sorted({name for name, count in Counter(header).items() if count > 1} & self.map.columns()):
             raise MapError(f"{self.path}: the file has two columns {', '.join(twice)}")
         return header
 
@@ -194,6 +135,8 @@ class Reader:
         if found is None:
             try:
                 found = local_instant(_local(text, entry.format), self.map.zone)
+            except FarOff as problem:
+                raise BadRow(f"{name}: {text[:40]!r} {problem}") from None
             except (ValueError, OverflowError):
                 raise BadRow(f"{name}: {text[:40]!r} is not a time written {entry.format}") from None
             if len(self._times) > 200_000:

@@ -21,7 +21,9 @@ from django.db import transaction
 from cases.models import ExternalReference
 from common import clock
 from common.bulk import refresh_statistics
+from common.csv_rows import Broken
 from sla import policies
+from sla.arithmetic import CalendarError
 from sla.models import Deadline, Timer
 from sla.services import give_due
 from sla.states import Verdict
@@ -32,7 +34,7 @@ from tickets.models import Ticket
 from .bulk import LOADED, Report, act_through_services
 from .ground import Ground, prepare
 from .maps import CaseMap
-from .reading import Broken, Reader
+from .reading import Reader
 from .script import Act, Script, scripts
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -90,15 +92,19 @@ class Replay:
             self._sweep(self.until)
             refresh_statistics(*LOADED)
         self.report.rows, self.report.broken = self.reader.seen, [*self.reader.broken, *self.report.broken]
-        self.report.imported = len(keys)
+        self.report.imported, self.report.cut = len(keys), self.reader.cut
         return self.report
 
     def _tell(self, entry: Entry, ground: Ground, keys: dict[str, int]) -> None:
         number = entry.script.number
-        if entry.act is None:
-            keys[number] = _open(entry, ground)
-        elif number in keys:
-            act_through_services(keys[number], entry.act, ground, refused=self._refuse)
+        try:
+            with transaction.atomic():
+                if entry.act is None:
+                    keys[number] = _open(entry, ground)
+                elif number in keys:
+                    act_through_services(keys[number], entry.act, ground, refused=self._refuse)
+        except CalendarError as problem:  # a promise has no end that its calendar can name
+            self._refuse(Broken((entry.act or entry.script).record.line, str(problem)))
 
     def _refuse(self, broken: Broken) -> None:
         self.report.broken.append(broken)
@@ -131,7 +137,6 @@ def _nobody_to_tell() -> Iterator[None]:
         log.setLevel(before)
 
 
-@transaction.atomic
 def _open(entry: Entry, ground: Ground) -> int:
     record, defaults = entry.script.record, ground.map.defaults
     fields = record.fields

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from common import clock
+from common.output import whole_file
 from sla import files, services, shipped
 from sla.arithmetic import Calendar, CalendarError, load_calendars
 from sla.models import CalendarVersion
@@ -92,6 +93,7 @@ def write(command: BaseCommand, file: Path, text: str) -> None:
         command.stdout.write(text, ending="")
         return
     try:
-        file.write_text(text, encoding="utf-8")
+        with whole_file(file) as out:
+            out.write(text)
     except OSError as problem:
         raise CommandError(f"{file}: {problem.strerror}") from None

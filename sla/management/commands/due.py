@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from common.csv_rows import MARKING, Broken, rows
 from sla.arithmetic import (
     Calendar,
     CalendarError,
@@ -87,11 +88,13 @@ class Command(BaseCommand):
     def answer_batch(self, calendar: Calendar, source: str, *, local: bool) -> None:
         """Write a row with its due instant for each good row, and a line on stderr for each bad one."""
         answers = csv.writer(self.stdout, lineterminator="\n")
-        rows = read_rows(source)
-        answers.writerow([*next(rows)[1], "due"])
+        found = read_rows(source)
+        answers.writerow([*HEADER, "due"])
         refused = 0
-        for line, row in rows:
+        for line, row in found:
             try:
+                if isinstance(row, Broken):
+                    raise CalendarError(row.reason)
                 due = answer_row(calendar, row, local=local)
             except (CalendarError, LimitError) as refusal:
                 refused += 1
@@ -110,24 +113,19 @@ def answer_row(calendar: Calendar, row: list[str], *, local: bool) -> datetime:
     return due
 
 
-def read_rows(source: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the header, then each row that is not blank, with its line number; raise CommandError."""
+def read_rows(source: str) -> Iterator[tuple[int, list[str] | Broken]]:
+    """Return each row after the header that is not blank, with the number of its first line; raise CommandError."""
     try:
         content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
         raise CommandError(f"{source}: {error.strerror}") from None
-    # Bytes that are no text become a mark that no start and no limit contains, so that only their row is refused.
-    reader = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""))
-    try:
-        header = next(reader, [])
-        if [name.strip() for name in header] != HEADER:
-            raise CommandError(f"line 1: the header must be start,limit, not {shown(','.join(header))}")
-        yield 1, HEADER
-        for row in reader:
-            if row:
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise CommandError(f"line {reader.line_num}: {error}") from None
+    found = rows(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors=MARKING, newline=""), ",")
+    line, header = next(found, (1, []))
+    if isinstance(header, Broken):
+        raise CommandError(f"line {header.line}: the header must be start,limit, not {header.reason}")
+    if [name.strip() for name in header] != HEADER:
+        raise CommandError(f"line {line}: the header must be start,limit, not {shown(','.join(header))}")
+    return found
 
 
 def read_start(calendar: Calendar, text: str, *, local: bool) -> datetime:

@@ -31,7 +31,7 @@ class Command(BaseCommand):
     help = (
         "Import cases from a CSV file (plain or gzip) by a map: true times of receipt and closing, deadlines as they "
         "would have been, nothing sent for the past. Running it again brings in what is new. Broken rows are reported "
-        "by line; the exit code is 1 only where there were rows and none of them could be taken."
+        "by line; the exit code is 1 only where none could be taken or the file could not be read to its end."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -47,5 +47,5 @@ class Command(BaseCommand):
             raise CommandError(str(problem)) from None
         for line in report.lines(dry_run=dry_run):
             self.stdout.write(line)
-        if report.rows and not report.imported and not report.present:
-            raise CommandError("nothing could be imported")
+        if failure := report.failure("imported"):
+            raise CommandError(failure)

@@ -19,7 +19,9 @@ from django.db import Error, connection
 from django.test.utils import override_settings
 from django.utils import translation
 
-from tickets.importing.maps import CaseMap, MapError, load_map, local_instant
+from common.output import is_same_file, whole_file
+from tickets.importing.bulk import Report
+from tickets.importing.maps import CaseMap, FarOff, MapError, load_map, local_instant
 from tickets.importing.replay import Replay, write_verdicts
 
 from .import_cases import map_path, progress
@@ -43,32 +45,44 @@ class Command(BaseCommand):
 
     def handle(self, *, file: Path, map: str, tick: str, out: Path, until: str | None, **options: Any) -> None:
         span = read_tick(tick)
+
+        def tell(report: Report) -> None:
+            for line in report.lines(dry_run=False):
+                self.stdout.write(line.replace("imported", "replayed"))
+
         try:
             case_map = load_map(map_path(map))
             end = read_until(until, case_map)
-            with out.open("w", encoding="utf-8", newline="") as verdicts, scratch_database(options["keep"]) as place:
+            for source in (file, map_path(map)):
+                if is_same_file(out, source):
+                    raise CommandError(f"--out {out} is what is read: it would be overwritten")
+            with whole_file(out) as verdicts, scratch_database(options["keep"]) as place:
                 started = time.monotonic()
                 replay = Replay(file, case_map, tick=span)
                 with translation.override("en"):
                     report = replay.run(until=end, progress=progress)
+                if not report.imported and (failure := report.failure("replayed")):
+                    tell(report)
+                    raise CommandError(failure)
                 counts = write_verdicts(verdicts, case_map, until=replay.until)
                 seconds = time.monotonic() - started
         except MapError as problem:
             raise CommandError(str(problem)) from None
         except OSError as problem:
             raise CommandError(f"{problem.filename}: {problem.strerror}") from None
-        for line in report.lines(dry_run=False):
-            self.stdout.write(line.replace("imported", "replayed"))
+        tell(report)
         self.stdout.write(f"judged at {replay.until.astimezone(case_map.zone).isoformat()}")
         for key, count in sorted(counts.items()):
             self.stdout.write(f"{key}: {count}")
         self.stdout.write(f"{replay.sweeps} sweeps at ticks of {tick}, {seconds:.0f} s")
         if options["keep"]:
             self.stdout.write(f"kept: DATABASE_URL={place}")
+        if failure := report.failure("replayed"):
+            raise CommandError(failure)
 
 
 def read_tick(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text.strip())
     if match is None or not int(match[1]):
         raise CommandError(f"--tick {text!r}: write 60s, 5m, 1h or 1d")
     return timedelta(seconds=int(match[1]) * UNITS[match[2]])
@@ -79,6 +93,8 @@ def read_until(text: str | None, case_map: CaseMap) -> datetime | None:
         return None
     try:
         return local_instant(datetime.fromisoformat(text), case_map.zone)
+    except FarOff as problem:
+        raise CommandError(f"--until {text!r} {problem}") from None
     except ValueError:
         raise CommandError(f"--until {text!r} is not an instant, such as 2011-10-15T00:00") from None
 
