@@ -5,6 +5,7 @@ from .views import (
     assign,
     attachments,
     book,
+    bulk,
     case,
     changes,
     customers,
@@ -30,6 +31,7 @@ app_name = "desk"
 urlpatterns = [
     *queue.urlpatterns,
     *team.urlpatterns,
+    *bulk.urlpatterns,
     *new.urlpatterns,
     *find.urlpatterns,
     *changes.urlpatterns,

@@ -326,7 +326,8 @@ if (palette) {
 }
 
 // --- keys: only outside fields, never while an input method is composing; data-key="r" or "g q" presses the element ----
-const FIELDS = "input,textarea,select,[contenteditable]";
+// The boxes of rows are no fields to type in: with one in focus the keys go on working.
+const FIELDS = "input:not(.pick),textarea,select,[contenteditable]";
 let prefix = "";
 document.addEventListener("keydown", (e) => {
   if (e.isComposing || e.keyCode === 229) return;
@@ -340,6 +341,9 @@ document.addEventListener("keydown", (e) => {
   if (e.key === "Escape") return leave(e.target);
   if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest?.(FIELDS) || document.querySelector("dialog[open]")) return;
   if (e.key === "j" || e.key === "k") return move(e.key === "j" ? 1 : -1);
+  if (e.key === "Enter" && e.target.matches?.(".pick")) { e.preventDefault(); return rowOf(e.target).click(); }
+  if (e.key === "x") return pick();
+  if (e.key === "X") return document.querySelector(".bulk-bar .btn[name=do]")?.focus();
   if (e.key === "[" || e.key === "]") return neighbor(e.key === "]" ? 1 : -1);
   if (e.key === "i" && document.getElementById("customer")) return showPane("customer");
   if (e.key === "u" && document.getElementById("panes")) { showPane("queue"); return current()?.focus(); }
@@ -357,10 +361,12 @@ function leave(element) {
   if (element.matches?.(FIELDS) && !element.closest("dialog")) element.blur();
 }
 const rows = () => all("a.qrow");
+const rowOf = (element) => element?.closest?.("li")?.querySelector("a.qrow");
+const pick = () => (rowOf(document.activeElement) || current())?.closest("li")?.querySelector(".pick")?.click();
 const current = () => document.querySelector("a.qrow[aria-current]") || rows()[0];
 function move(step) {
   const list = rows();
-  const at = list.indexOf(document.activeElement);
+  const at = list.indexOf(rowOf(document.activeElement));
   const next = at < 0 ? current() : list[Math.min(Math.max(at + step, 0), list.length - 1)];
   next?.focus();
   next?.scrollIntoView({ block: "nearest" });
