@@ -85,12 +85,16 @@ class Listing:
         return "" if self.tab == "todo" else "?" + urlencode({"tab": self.tab})
 
     @property
+    def place(self) -> str:
+        """The place of the rail that the list stands for."""
+        return reverse("desk:team" if self.name == TEAM else "desk:queue")
+
+    @property
     def url(self) -> str:
         """The address of the list itself."""
         asked = {"team": self.team} if self.name == TEAM else {"tab": self.tab}
         asked = {name: value for name, value in asked.items() if value and value != "todo"}
-        url = reverse("desk:team" if self.name == TEAM else "desk:queue")
-        return f"{url}?{urlencode(asked)}" if asked else url
+        return f"{self.place}?{urlencode(asked)}" if asked else self.place
 
     @property
     def newest_first(self) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -152,14 +151,13 @@ def list_view(
     found, then = lists.page(listing, person, now=now, after=place)
     rows = [row(case, person, listing, now=now, current=current) for case in found]
     team = listing.name == lists.TEAM
-    own = reverse("desk:team" if team else "desk:queue")
     url = listing.url
     total = sum(counts[part] for part in (lists.PARTS if team else [listing.tab]))
     return ListView(
         listing=listing,
         title=_("Team queue") if team else _("My queue"),
         total=lists.shown(sum(counts[part] for part in lists.PARTS) if team else counts["todo"] + counts["waiting"]),
-        tabs=[] if team else _tabs(person, listing, counts, own, now=now),
+        tabs=[] if team else _tabs(person, listing, counts, now=now),
         groups=_groups(rows, counts, begun=place.part if place else -1) if team else [{"rows": rows}],
         more_url=f"{url}{'&' if '?' in url else '?'}{lists.urlencode({'after': then})}" if then else "",
         url=url,
@@ -180,11 +178,11 @@ def _all_words(total: int) -> str:
     return _("All %(total)d of this list") % {"total": total}
 
 
-def _tabs(person: Any, listing: Listing, counts: dict[str, int], url: str, *, now: datetime) -> list[dict[str, Any]]:
+def _tabs(person: Any, listing: Listing, counts: dict[str, int], *, now: datetime) -> list[dict[str, Any]]:
     words = {"todo": _("To do"), "waiting": _("Waiting"), "done": _("Done today")}
     return [
         {
-            "url": url if tab == "todo" else f"{url}?tab={tab}",
+            "url": Listing(tab=tab).url,
             "words": words[tab],
             "count": lists.shown(counts[tab]),
             "current": tab == listing.tab,

@@ -96,6 +96,7 @@ def result(request: HttpRequest, pk: int) -> HttpResponse:
     job = get_object_or_404(BulkJob, pk=pk, person=person)
     items = list(job.items.select_related("case"))
     listing = Listing.asked(QueryDict(job.listing.lstrip("?")))
+    request.stands_at = listing.place  # type: ignore[attr-defined]
     lines = [_line(item, listing) for item in items if item.outcome != BulkItem.Outcome.WAITING]
     seen = {ticket.pk: ticket for ticket in bulk.chosen_tickets(person, [item.case_id for item in items])}
     for line in lines:
@@ -166,7 +167,9 @@ def _ask(
     """
     for field in form.visible_fields()[:1]:
         field.field.widget.attrs["autofocus"] = True
-    context = _form_context(name, form, tickets, Listing.asked(request.GET), versions) | {"cut": cut}
+    listing = Listing.asked(request.GET)
+    request.stands_at = listing.place  # type: ignore[attr-defined]
+    context = _form_context(name, form, tickets, listing, versions) | {"cut": cut}
     template = "desk/_bulk.html" if request.headers.get("HX-Request") else "desk/bulk.html"
     return render(request, template, context, status=status)
 
