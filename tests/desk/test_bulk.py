@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.models import F
 from django.urls import reverse
 
@@ -374,3 +375,33 @@ def test_what_is_old_is_forgotten_but_not_while_it_goes_on(agent, tickets):
     tasks.bulk_due()
     assert list(BulkJob.objects.values_list("pk", flat=True)) == [going.pk]
     assert not BulkItem.objects.exists()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_clicks_at_the_same_moment_and_a_worker_beside_them_act_once(agent, tickets):
+    chosen = [(ticket.pk, ticket.version) for ticket in tickets]
+    ready, jobs, problems = threading.Barrier(3), [], []
+
+    def click():
+        try:
+            with clock.simulated(NOW):
+                ready.wait()
+                job, _new = bulk.start(person=agent, action="reply", given={"body": "x"}, chosen=chosen, key=KEY)
+                jobs.append(job.pk)
+                bulk.run(job)
+        except Exception as problem:
+            problems.append(problem)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=click) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert len(jobs) == 3
+    assert set(jobs) == {BulkJob.objects.get().pk}
+    assert set(BulkItem.objects.values_list("outcome", flat=True)) == {"done"}
+    assert Note.objects.filter(body="x").count() == 3
