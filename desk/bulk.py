@@ -242,6 +242,9 @@ def sweep(*, now: datetime | None = None) -> int:
     abandoned = BulkJob.objects.filter(done_at=None, run_at__lt=now - ABANDONED).order_by("run_at")
     taken = 0
     for job in abandoned[:20]:
-        run(job)
-        taken += 1
+        # Two sweeps at once do not both work on it; what is left after a page goes on as usual.
+        if BulkJob.objects.filter(pk=job.pk, run_at=job.run_at).update(run_at=now):
+            taken += 1
+            if not run(job):
+                kick(job.pk)
     return taken

@@ -23,7 +23,7 @@ class BulkJob(models.Model):
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     action = models.CharField(max_length=20)
     given = models.JSONField(default=dict)
-    listing = models.CharField(max_length=200, blank=True)
+    listing = models.CharField(max_length=500, blank=True)
     gone = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
     run_at = models.DateTimeField()

@@ -128,6 +128,11 @@ class ListView:
         return self.listing.name == lists.TEAM
 
     @property
+    def most(self) -> int:
+        """How many rows can be ticked at once."""
+        return MOST
+
+    @property
     def bulk_first(self) -> int:
         """How many of the actions stand in the bar itself; the others are in the menu beside them."""
         return BULK_FIRST

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ("key", models.CharField(max_length=64)),
                 ("action", models.CharField(max_length=20)),
                 ("given", models.JSONField(default=dict)),
-                ("listing", models.CharField(blank=True, max_length=200)),
+                ("listing", models.CharField(blank=True, max_length=500)),
                 ("gone", models.PositiveIntegerField(default=0)),
                 ("created_at", models.DateTimeField()),
                 ("run_at", models.DateTimeField()),

@@ -169,7 +169,8 @@ def _ask(
         field.field.widget.attrs["autofocus"] = True
     listing = Listing.asked(request.GET)
     request.stands_at = listing.place  # type: ignore[attr-defined]
-    context = _form_context(name, form, tickets, listing, versions) | {"cut": cut}
+    context = _form_context(name, form, tickets, listing, versions)
+    context |= {"cut": cut, "again": bool(request.POST.get("again"))}
     template = "desk/_bulk.html" if request.headers.get("HX-Request") else "desk/bulk.html"
     return render(request, template, context, status=status)
 

@@ -145,6 +145,8 @@ def test_where_all_are_refused_nothing_typed_is_lost(client, agent, tickets):
     assert not Note.objects.filter(body="My long answer").exists()
     again = [fresh(ticket) for ticket in tickets]
     assert pairs(again) in told.text
+    emptied = do(client, agent, "reply", again, {"body": " ", "again": "1"}, HTMX)
+    assert (emptied.status_code, "data-close" in emptied.text) == (422, False)  # no dialog is around it
     do(client, agent, "reply", again, {"body": "My long answer"}, key="f" * 32)
     assert Note.objects.filter(body="My long answer").count() == 3
 
@@ -365,6 +367,18 @@ def test_the_whole_list_is_the_first_of_it_in_its_order(client, agent, tickets, 
     assert pairs(tickets[:2]) in cut
     assert pairs(tickets) not in cut
     assert "At most 2 tickets at once" in cut
+
+
+def test_a_long_job_that_was_left_goes_on_with_a_worker_and_two_sweeps_share_it(agent, tickets, monkeypatch):
+    monkeypatch.setattr(bulk, "run", lambda job, run=bulk.run: run(job, most=2))
+    asked = []
+    monkeypatch.setattr(bulk, "kick", asked.append)
+    job = started(agent, tickets)
+    later = NOW + timedelta(minutes=1)
+    with clock.simulated(later):
+        assert [bulk.sweep(now=later), bulk.sweep(now=later)] == [1, 0]
+    assert asked == [job.pk]
+    assert job.items.filter(outcome="waiting").count() == 1
 
 
 def test_what_is_old_is_forgotten_but_not_while_it_goes_on(agent, tickets):

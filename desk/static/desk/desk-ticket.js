@@ -80,7 +80,7 @@ if (bulk) {
   bulk.addEventListener("reset", () => setTimeout(readPicks, 0));
   bulk.addEventListener("click", (e) => {
     if (e.target.closest("[data-pick-shown]")) {
-      for (const box of picks()) box.checked = true;
+      for (const box of picks().slice(0, Number(e.target.closest(".bulk-bar").dataset.most))) box.checked = true;
       return readPicks();
     }
     if (!e.target.matches(".pick")) return;
