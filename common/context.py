@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import translation
 from django.utils.html import format_html
 
-from . import clock, clockface, navigation
+from . import clock, clockface, keys, navigation
 
 HTMX_CONFIG = json.dumps(
     {
@@ -103,6 +103,24 @@ class Page:
     @property
     def density(self) -> str:
         return getattr(self.person, "density", "") or "comfortable"
+
+    @property
+    def single_keys(self) -> bool:
+        """Whether single keys do anything for this person."""
+        return getattr(self.person, "single_keys", True)
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """The single keys as this person has them, by what they do."""
+        return keys.keys_of(self.person)
+
+    @property
+    def keys_url(self) -> str:
+        return navigation.address("desk:keys") if self.person else ""
+
+    @property
+    def script_keys(self) -> str:
+        return keys.for_script(self.person)
 
     @cached_property
     def rail(self) -> list[navigation.Place]:

@@ -72,7 +72,9 @@ def rail(request: HttpRequest) -> list[Place]:
         for entry in sorted(_entries.values(), key=lambda entry: entry.order)
         if (url := address(entry.url_name)) and user.may(entry.ability)
     ]
-    here = max((url for _, url in open_to_user if request.path.startswith(url)), key=len, default="")
+    # A page that belongs to several places says at which one the person stands.
+    stands = getattr(request, "stands_at", "")
+    here = stands or max((url for _, url in open_to_user if request.path.startswith(url)), key=len, default="")
     return [
         Place(entry, url, entry.count(user) if entry.count else 0, current=url == here) for entry, url in open_to_user
     ]

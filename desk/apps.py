@@ -21,6 +21,7 @@ class DeskConfig(AppConfig):
         )
         for setting in (
             Entry("mine", "desk:mine", _("My working time"), "clock", "", 5),
+            Entry("keys", "desk:keys", _("My keys"), "keyboard", "", 5),
             Entry("outages", "desk:outages", _("Area outages"), "radio-tower", "desk.open", 5),
             Entry("texts", "desk:texts", _("Text messages"), "message-square", "customers.see", 7),
             Entry("parked", "desk:parked", _("Parked work"), "circle-pause", "settings.parked", 10),

@@ -85,6 +85,18 @@ class Listing:
         return "" if self.tab == "todo" else "?" + urlencode({"tab": self.tab})
 
     @property
+    def place(self) -> str:
+        """The place of the rail that the list stands for."""
+        return reverse("desk:team" if self.name == TEAM else "desk:queue")
+
+    @property
+    def url(self) -> str:
+        """The address of the list itself."""
+        asked = {"team": self.team} if self.name == TEAM else {"tab": self.tab}
+        asked = {name: value for name, value in asked.items() if value and value != "todo"}
+        return f"{self.place}?{urlencode(asked)}" if asked else self.place
+
+    @property
     def newest_first(self) -> bool:
         return self.name == MINE and self.tab == "done"
 
@@ -214,6 +226,20 @@ def page(listing: Listing, person: Any, *, now: datetime, after: Place | None = 
     last = rows[-1]
     rank = int(last.owner_id is not None) if listing.name == TEAM else 0
     return rows, str(Place(rank, getattr(last, column), last.pk))
+
+
+def first_keys(listing: Listing, person: Any, *, now: datetime, most: int) -> list[int]:
+    """The keys of the first `most` cases of a list, in its order."""
+    column, down = listing.sorted_by, listing.newest_first
+    order = (f"-{column}", "-pk") if down else (column, "pk")
+    found = [
+        (rank, place)
+        for rank, part in listing.parts(person, now=now)
+        for place in part.order_by(*order).values_list(column, "pk")[:most]
+    ]
+    found.sort(key=lambda line: line[1], reverse=down)
+    found.sort(key=lambda line: line[0])
+    return [pk for _rank, (_at, pk) in found[:most]]
 
 
 def _beyond(part: Cases, after: Place, column: str, down: bool) -> Cases:

@@ -84,7 +84,7 @@ def _recipient(reach: tuple[str, str] | None) -> str:
     channel, value = reach
     if channel == "email":
         return _("To: e-mail %(address)s") % {"address": masking.email(value)}
-    return _("To: SMS %(number)s, three parts at the most") % {"number": masking.phone(value)}
+    return _("To: SMS %(number)s, up to three parts") % {"number": masking.phone(value)}
 
 
 # --- customer ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -18,6 +17,7 @@ from staff.models import Team
 from tickets.states import State
 
 from . import lists
+from .bulk import MOST, Action, offered
 from .lists import Listing, address
 
 CHANNEL_ICONS = {
@@ -54,6 +54,7 @@ class Row:
     mine: bool
     current: bool
     taken: bool
+    pick: str
 
 
 _TOLD_IN_ROW = {State.RETURNED, State.IN_REVIEW, State.HELD}
@@ -82,6 +83,7 @@ def row(case: Case, person: Any, listing: Listing, *, now: datetime, current: in
         mine=case.owner_id == person.pk,
         current=case.pk == current,
         taken=case.owner_id is not None,
+        pick=_("Select %(number)s") % {"number": case.number} if person.may("tickets.work") else "",
     )
 
 
@@ -99,6 +101,9 @@ def case_chip(case: Case, *, now: datetime) -> Chip | None:
     )
 
 
+BULK_FIRST = 3
+
+
 @dataclass(frozen=True)
 class ListView:
     """The pane of rows: my queue or the team's."""
@@ -113,12 +118,24 @@ class ListView:
     first: bool
     may_open: bool
     may_take: bool
+    bulk: dict[str, Action]
+    all_words: str
     texts: int = 0
     teams: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_team(self) -> bool:
         return self.listing.name == lists.TEAM
+
+    @property
+    def most(self) -> int:
+        """How many rows can be ticked at once."""
+        return MOST
+
+    @property
+    def bulk_first(self) -> int:
+        """How many of the actions stand in the bar itself; the others are in the menu beside them."""
+        return BULK_FIRST
 
     @property
     def rows(self) -> list[Row]:
@@ -139,31 +156,38 @@ def list_view(
     found, then = lists.page(listing, person, now=now, after=place)
     rows = [row(case, person, listing, now=now, current=current) for case in found]
     team = listing.name == lists.TEAM
-    url = reverse("desk:team" if team else "desk:queue")
-    asked = {"team": listing.team} if team else {"tab": listing.tab}
-    asked = {name: value for name, value in asked.items() if value and value != "todo"}
-    more = {**asked, "after": then}
+    url = listing.url
+    total = sum(counts[part] for part in (lists.PARTS if team else [listing.tab]))
     return ListView(
         listing=listing,
         title=_("Team queue") if team else _("My queue"),
         total=lists.shown(sum(counts[part] for part in lists.PARTS) if team else counts["todo"] + counts["waiting"]),
-        tabs=[] if team else _tabs(person, listing, counts, url, now=now),
+        tabs=[] if team else _tabs(person, listing, counts, now=now),
         groups=_groups(rows, counts, begun=place.part if place else -1) if team else [{"rows": rows}],
-        more_url=f"{url}?{lists.urlencode(more)}" if then else "",
-        url=f"{url}?{lists.urlencode(asked)}" if asked else url,
+        more_url=f"{url}{'&' if '?' in url else '?'}{lists.urlencode({'after': then})}" if then else "",
+        url=url,
         first=place is None,
         may_open=person.may("tickets.open"),
         may_take=person.may("tickets.work"),
         texts=counts.get("texts", 0),
+        bulk=offered(person),
+        all_words=_all_words(total) if then or place else "",
         teams=_team_choices(listing) if with_teams and person.may("cases.see_all_teams") else [],
     )
 
 
-def _tabs(person: Any, listing: Listing, counts: dict[str, int], url: str, *, now: datetime) -> list[dict[str, Any]]:
+def _all_words(total: int) -> str:
+    """What the choice of a whole list says: no more than one job takes."""
+    if total > MOST:
+        return _("The first %(most)d of %(total)s") % {"most": MOST, "total": lists.shown(total)}
+    return _("All %(total)d of this list") % {"total": total}
+
+
+def _tabs(person: Any, listing: Listing, counts: dict[str, int], *, now: datetime) -> list[dict[str, Any]]:
     words = {"todo": _("To do"), "waiting": _("Waiting"), "done": _("Done today")}
     return [
         {
-            "url": url if tab == "todo" else f"{url}?tab={tab}",
+            "url": Listing(tab=tab).url,
             "words": words[tab],
             "count": lists.shown(counts[tab]),
             "current": tab == listing.tab,

@@ -29,3 +29,4 @@ def _schedule(sender: Celery, **kwargs: object) -> None:
     sender.add_periodic_task(
         every * 2, sender.signature("notifications.tasks.deliver_due", options={"expires": 60}), name="deliver"
     )
+    sender.add_periodic_task(every * 5, sender.signature("desk.tasks.bulk_due", options={"expires": 60}), name="bulk")

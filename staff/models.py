@@ -73,6 +73,9 @@ class User(AbstractBaseUser):
     language = models.CharField(max_length=10, blank=True)
     theme = models.CharField(max_length=10, choices=Theme, default=Theme.SYSTEM)
     density = models.CharField(max_length=12, choices=Density, default=Density.COMFORTABLE)
+    # Single keys of the desk: whether they work, and which have another one (common.keys): name → key, "" for none.
+    single_keys = models.BooleanField(default=True)
+    keys = models.JSONField(default=dict, blank=True)
     presence = models.CharField(max_length=10, choices=Presence, default=Presence.OFFLINE)
     presence_since = models.DateTimeField(null=True, blank=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from common import clock
 from common.errors import DomainError, InvalidInput, NotAllowed
+from common.keys import changed
 
 from .models import Team, User
 from .permissions import Role
@@ -111,6 +113,13 @@ def change_password(*, person_id: int, password: str, by: User | None) -> User:
         person.save(update_fields=["password"])
         record("password_set", by=by, at=clock.now(), about=person)
     log.info("password of person %s set by %s", person.pk, by.pk if by else "command")
+    return person
+
+
+def set_keys(*, person: User, single_keys: bool, keys: Mapping[str, str]) -> User:
+    """Keep which single keys this person uses; only what differs from the standard is written down."""
+    person.single_keys, person.keys = single_keys, changed(keys)
+    person.save(update_fields=["single_keys", "keys"])
     return person
 
 

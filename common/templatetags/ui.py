@@ -9,7 +9,7 @@ from typing import Any
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from common import clockface
@@ -22,6 +22,13 @@ def icon(name: str, kind: str = "") -> SafeString:
     """`{% icon "timer" %}`; the second word adds a class, for example "i-l" for 20 px."""
     css = f"i {kind}".strip()
     return format_html('<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>', css, static("icons.svg"), name)
+
+
+@register.simple_tag
+def kbd(*keys: str) -> SafeString:
+    """`{% kbd page.keys.reply %}`: key caps as people read them; a capital is pressed with Shift, "" shows a dash."""
+    caps = [cap for key in keys for cap in (["Shift", key] if key.isupper() else [key.upper() or "–"])]
+    return format_html_join(" ", '<span class="kbd">{}</span>', ([cap] for cap in caps))
 
 
 @register.inclusion_tag("ui/chip.html")

@@ -32,6 +32,7 @@ def show(request: HttpRequest, ticket: Ticket, *, status: int = 200, **context: 
     """The ticket: its pane alone for htmx, else the page with list and customer. `context`: mode and bound form of
     the composer, `done`, `refused` or `conflict`: what happened to the last action."""
     now, listing = clock.now(), Listing.asked(request.GET)
+    request.stands_at = listing.place  # type: ignore[attr-defined]
     mode, bound = context.pop("mode", ""), context.pop("bound", None)
     pane = Pane(ticket, request.user, listing, now=now, whole=request.GET.get("history") == "all")
     context |= {

@@ -227,6 +227,7 @@ PLACES = [
     Place("outages", on("/settings/outages/"), who="supervisor"),
     Place("outages, to read", on("/settings/outages/")),
     Place("people", on("/settings/people/"), who="administrator"),
+    Place("my keys", on("/settings/keys/")),
     Place("mine", on("/settings/mine/"), who="technician"),
     Place("working time", on("/settings/working-time/?team=repair"), who="supervisor"),
     Place(

@@ -11,10 +11,10 @@ from playwright.sync_api import expect
 from common import clock
 from desk.forms import ReplyForm
 from tests import builders
-from tickets import services
+from tickets import conversation, services
 from tickets.models import Ticket
 
-from .conftest import Words
+from .conftest import Words, complaints_of_axe
 
 pytestmark = pytest.mark.usefixtures("house")
 
@@ -70,6 +70,42 @@ def test_the_queue_by_keys(visit: Any, say: Words) -> None:
     expect(dialog).to_be_hidden()
     page.go_back()
     expect(heading).to_have_text("Line 1")
+
+
+def test_rows_are_ticked_and_answered_together_by_keys(visit: Any, say: Words) -> None:
+    agent = builders.person("agent", language="en", keys={"select": "w"})  # a key of the own
+    tickets = queue_of_three(agent)
+    page = visit(agent)
+    page.goto("/desk/")
+    boxes = [page.get_by_role("checkbox", name=say("Select %(number)s") % {"number": t.number}) for t in tickets]
+    bar = page.get_by_role("group", name=say("With the selected tickets"))
+    expect(bar).to_be_hidden()
+    page.keyboard.press("j")
+    page.keyboard.press("x")  # does nothing now
+    for key in "wjjw":
+        page.keyboard.press(key)
+    expect(boxes[0]).to_be_checked()
+    expect(boxes[1]).not_to_be_checked()
+    expect(boxes[2]).to_be_checked()
+    expect(bar).to_be_visible()
+    # A row that renews itself stays ticked.
+    conversation.add_internal_note(ticket_id=tickets[2].pk, body="x", by=agent)
+    row = page.locator(f"#row-{tickets[2].pk}")
+    row.dispatch_event("ticket-changed")
+    expect(row).to_have_attribute("data-version", str(Ticket.objects.get(pk=tickets[2].pk).event_seq))
+    expect(boxes[2]).to_be_checked()
+    assert complaints_of_axe(page) == []
+    page.keyboard.press("Shift+X")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("textbox")).to_be_focused()
+    assert complaints_of_axe(page) == []
+    page.keyboard.type("The line is back.")
+    dialog.get_by_role("button", name=say("Reply"), exact=True).click()
+    for ticket in (tickets[0], tickets[2]):
+        expect(page.get_by_role("row").filter(has_text=ticket.number)).to_contain_text(say("Done"))
+    assert complaints_of_axe(page) == []
+    assert [ticket.notes.filter(body="The line is back.").count() for ticket in tickets] == [1, 0, 1]
 
 
 @pytest.mark.parametrize("language", ["zh-hans", "en"])

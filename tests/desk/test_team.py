@@ -108,6 +108,14 @@ def test_pages_go_on_through_both_groups_and_tell_every_row_once(agent, monkeypa
     assert len(headings) == 2
 
 
+def test_a_ticket_opened_from_the_teams_list_stands_in_the_teams_place(client, agent):
+    ticket = opened(agent, "ours")
+    address = reverse("desk:case", args=[ticket.number])
+    for query, place in [("", "queue"), ("?list=team", "team")]:
+        rail = get(client, agent, address + query).context["page"].rail
+        assert [line.entry.key for line in rail if line.current] == [place]
+
+
 @pytest.mark.parametrize("role", ["agent", "lead", "dispatcher", "auditor"])
 def test_the_page_costs_at_most_eight_statements_whatever_it_shows(client, role, agent):
     person = builders.person(role)

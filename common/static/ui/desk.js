@@ -326,8 +326,27 @@ if (palette) {
 }
 
 // --- keys: only outside fields, never while an input method is composing; data-key="r" or "g q" presses the element ----
-const FIELDS = "input,textarea,select,[contenteditable]";
+// The boxes of rows are no fields to type in: with one in focus the keys go on working.
+const FIELDS = "input:not(.pick),textarea,select,[contenteditable]";
 let prefix = "";
+// As this person has them: "off", or the standard key of every key that was moved ("" where one does nothing now).
+const moved = body.dataset.keys && body.dataset.keys !== "off" ? JSON.parse(body.dataset.keys) : {};
+const standard = (key) => moved[key] ?? key;
+// What elements say of their key follows: pages are written with the standard ones.
+function showKeys() {
+  if (!body.dataset.keys) return;
+  for (const element of all("[data-key][aria-keyshortcuts]")) {
+    const usual = element.dataset.key;
+    const key = Object.keys(moved).find((pressed) => moved[pressed] === usual) ?? (usual in moved ? "" : usual);
+    const cap = element.querySelector(".kbd");
+    if (key && body.dataset.keys !== "off") element.setAttribute("aria-keyshortcuts", key);
+    else element.removeAttribute("aria-keyshortcuts");
+    if (cap) cap.hidden = !element.hasAttribute("aria-keyshortcuts");
+    if (cap && key) cap.textContent = key.toUpperCase();
+  }
+}
+showKeys();
+body.addEventListener("htmx:afterSettle", showKeys);
 document.addEventListener("keydown", (e) => {
   if (e.isComposing || e.keyCode === 229) return;
   if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "k" && palette) { e.preventDefault(); return openPalette(); }
@@ -339,28 +358,41 @@ document.addEventListener("keydown", (e) => {
   }
   if (e.key === "Escape") return leave(e.target);
   if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest?.(FIELDS) || document.querySelector("dialog[open]")) return;
-  if (e.key === "j" || e.key === "k") return move(e.key === "j" ? 1 : -1);
-  if (e.key === "[" || e.key === "]") return neighbor(e.key === "]" ? 1 : -1);
-  if (e.key === "i" && document.getElementById("customer")) return showPane("customer");
-  if (e.key === "u" && document.getElementById("panes")) { showPane("queue"); return current()?.focus(); }
-  if (e.key === "g" && !prefix) { prefix = "g "; setTimeout(() => { prefix = ""; }, 1500); return; }
-  const target = document.querySelector(`[data-key="${CSS.escape(prefix + e.key)}"]`);
+  if (e.key === "Enter" && e.target.matches?.(".pick")) { e.preventDefault(); return rowOf(e.target).click(); }
+  if (body.dataset.keys === "off" || e.key?.length !== 1) return;
+  const key = prefix ? e.key : standard(e.key); // after g comes the letter of the place
+  if (!prefix && moves(key)) return;
+  const target = document.querySelector(`[data-key="${CSS.escape(prefix + key)}"]`);
   prefix = "";
   if (!target || target.disabled) return;
   e.preventDefault();
   if (target.matches(FIELDS)) target.focus();
   else target.click();
 });
+// What no element is pressed for; answers whether it was one of these keys.
+function moves(key) {
+  if (key === "j" || key === "k") move(key === "j" ? 1 : -1);
+  else if (key === "x") pick();
+  else if (key === "X") document.querySelector(".bulk-bar .btn[name=do]")?.focus();
+  else if (key === "[" || key === "]") neighbor(key === "]" ? 1 : -1);
+  else if (key === "i" && document.getElementById("customer")) showPane("customer");
+  else if (key === "u" && document.getElementById("panes")) { showPane("queue"); current()?.focus(); }
+  else if (key === "g") { prefix = "g "; setTimeout(() => { prefix = ""; }, 1500); }
+  else return false;
+  return true;
+}
 function leave(element) {
   const menu = document.querySelector("details.menu[open]");
   if (menu) { menu.open = false; menu.querySelector("summary").focus(); return; }
   if (element.matches?.(FIELDS) && !element.closest("dialog")) element.blur();
 }
 const rows = () => all("a.qrow");
+const rowOf = (element) => element?.closest?.("li")?.querySelector("a.qrow");
+const pick = () => (rowOf(document.activeElement) || current())?.closest("li")?.querySelector(".pick")?.click();
 const current = () => document.querySelector("a.qrow[aria-current]") || rows()[0];
 function move(step) {
   const list = rows();
-  const at = list.indexOf(document.activeElement);
+  const at = list.indexOf(rowOf(document.activeElement));
   const next = at < 0 ? current() : list[Math.min(Math.max(at + step, 0), list.length - 1)];
   next?.focus();
   next?.scrollIntoView({ block: "nearest" });

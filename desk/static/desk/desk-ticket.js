@@ -62,6 +62,40 @@ body.addEventListener("desk:acted", () => {
   setTimeout(() => find(`row-${shown}`)?.dispatchEvent(new CustomEvent("ticket-changed")), 0);
 });
 
+// --- rows that are ticked: a row that renews itself stays ticked; style sheets show the bar and count ----------------------
+const bulk = find("bulk");
+const picks = () => [...bulk.querySelectorAll(".pick")];
+const picked = new Set();
+let lastPick = null;
+function readPicks() {
+  picked.clear();
+  for (const box of picks()) if (box.checked) picked.add(box.value);
+  const bar = bulk.querySelector(".bulk-bar");
+  find("announce").textContent = picked.size ? bar.dataset.words.replace("{n}", picked.size) : "";
+}
+if (bulk) {
+  for (const box of picks()) if (box.checked) picked.add(box.value);
+  bulk.querySelector("[data-pick-shown]").hidden = false;
+  bulk.addEventListener("change", (e) => { if (e.target.matches(".pick")) readPicks(); });
+  bulk.addEventListener("reset", () => setTimeout(readPicks, 0));
+  bulk.addEventListener("click", (e) => {
+    if (e.target.closest("[data-pick-shown]")) {
+      for (const box of picks().slice(0, Number(e.target.closest(".bulk-bar").dataset.most))) box.checked = true;
+      return readPicks();
+    }
+    if (!e.target.matches(".pick")) return;
+    const list = picks(), from = list.findIndex((box) => box.value === lastPick), to = list.indexOf(e.target);
+    if (e.shiftKey && from >= 0) {
+      for (const box of list.slice(Math.min(from, to), Math.max(from, to) + 1)) box.checked = e.target.checked;
+      readPicks();
+    }
+    lastPick = e.target.value;
+  });
+  body.addEventListener("htmx:afterSettle", () => {
+    for (const box of picks()) if (picked.has(box.value)) box.checked = true;
+  });
+}
+
 // --- composer --------------------------------------------------------------------------------------------------------------
 document.addEventListener("change", (e) => {
   if (e.target.matches(".composer-tabs input")) {
