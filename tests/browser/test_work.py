@@ -66,6 +66,28 @@ def test_a_refusal_says_why_and_keeps_what_was_typed(visit: Any, watch: Watch, l
     expect(dialog).to_be_hidden()
 
 
+def test_two_at_one_ticket_see_each_other_and_who_is_replying(visit: Any, say: Words) -> None:
+    ticket = taken(builders.person("agent", "chen", name="Chen", language="en"))
+    address = reverse("desk:case", args=[ticket.number])
+    first, second = visit(ticket.owner), visit(builders.person("lead", "wang", name="Wang", language="en"))
+    for page in (first, second):
+        page.goto(address)
+    for page, name in ((first, "Wang"), (second, "Chen")):
+        expect(page.locator("[data-here]")).to_contain_text(say("%(name)s is viewing", name=name))
+    reply_box(second, say).press_sequentially("We look")
+    expect(first.locator("[data-here]")).to_contain_text(say("%(name)s is replying", name="Wang"))
+    expect(first.locator("#announce")).to_have_text(say("%(name)s is replying", name="Wang"))
+    # The head is renewed by what somebody does; whoever is there stays in it.
+    first.get_by_text(say("Note"), exact=True).first.click()
+    first.get_by_role("textbox", name=say("Note"), exact=True).fill("Careful")
+    first.get_by_role("button", name=starts(say("Add the note"))).click()
+    expect(second.get_by_text("Careful")).to_be_visible()
+    expect(second.locator("[data-here]")).to_contain_text(say("%(name)s is viewing", name="Chen"))
+    expect(reply_box(second, say)).to_have_value("We look")
+    second.goto("/desk/")
+    expect(first.locator("[data-here]")).to_be_empty()
+
+
 def test_who_was_overtaken_sees_by_whom_and_sends_again(visit: Any, watch: Watch, say: Words) -> None:
     watch.expect_status(409)
     ticket = taken(builders.person("agent", "chen", language="en"))
