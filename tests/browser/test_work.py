@@ -102,15 +102,17 @@ def test_who_was_overtaken_sees_by_whom_and_sends_again(visit: Any, watch: Watch
     second.get_by_role("button", name=say("Send and wait")).click()
     expect(second.get_by_text(say.of(_REPLY_DONE["wait"]))).to_be_visible()
 
-    send = first.locator("draft-box.mode-reply button[type=submit]")
-    send.click()
+    first.locator("draft-box.mode-reply button[type=submit]").click()
     bar = first.get_by_role("alert")
+    expect(bar).to_be_focused()
     expect(bar).to_contain_text("wang")
-    expect(bar).to_contain_text(say("What you typed is kept: send it again to use it."))
+    expect(bar).to_contain_text(say("Yours is not sent yet; it is below as you typed it."))
+    expect(bar.get_by_text("Somebody will call you.")).to_be_visible()
     expect(reply_box(first, say)).to_have_value("We look at it now.")
-    expect(first.get_by_text("Somebody will call you.")).to_be_visible()
     assert ticket.notes.filter(direction="out").count() == 1
-    send.click()
+    bar.get_by_role("link", name=say("Edit")).click()
+    expect(reply_box(first, say)).to_be_focused()
+    bar.get_by_role("button", name=say("Send anyway")).click()
     expect(first.get_by_text(say.of(ACTIONS["reply"].done), exact=True)).to_be_visible()
     expect(first.get_by_role("region", name=say("Conversation")).get_by_text("We look at it now.")).to_be_visible()
     assert ticket.notes.filter(direction="out").count() == 2

@@ -146,6 +146,10 @@ document.addEventListener("click", async (e) => {
     words.textContent = copy.dataset.words;
     setTimeout(() => { words.textContent = copy.dataset.copy; }, 1500);
   }
+  if (e.target.closest('a[href="#reply_body"]')) {
+    e.preventDefault();
+    find("reply_body").focus();
+  }
   if (e.target.closest('a[href="#steps"]')) {
     e.preventDefault();
     document.querySelector("#steps .btn")?.focus();
