@@ -160,6 +160,7 @@ async function poll() {
     if (answer.type === "opaqueredirect") return sessionOver();
     if (!answer.ok && answer.status !== 304) throw new Error(String(answer.status));
     sample(answer.headers.get("X-Server-Now"));
+    body.dispatchEvent(new CustomEvent("session:left", { detail: answer.headers.get("X-Session-Left") }));
     Object.assign(feed, { fails: 0, answered: Date.now(), etag: answer.headers.get("ETag") || "" });
     if (answer.ok) {
       const { cursor, facts = [] } = await answer.json();
@@ -177,8 +178,7 @@ async function poll() {
 }
 // The session has ended: say so and stop asking. What is typed stays where it is.
 function sessionOver() {
-  const bar = document.querySelector("[data-session-over]");
-  if (bar) bar.hidden = false;
+  body.dispatchEvent(new Event("session:over"));
 }
 body.addEventListener("htmx:beforeSwap", (e) => {
   const { xhr } = e.detail;
