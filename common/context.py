@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import translation
 from django.utils.html import format_html
 
-from . import clock, clockface, keys, navigation
+from . import clock, clockface, keys, navigation, session
 
 HTMX_CONFIG = json.dumps(
     {
@@ -95,6 +95,11 @@ class Page:
         """Whoever is signed in, else None (also on error pages, where there may be no user at all)."""
         user = getattr(self.request, "user", None)
         return user if user is not None and user.is_authenticated else None
+
+    @property
+    def session_left(self) -> int | None:
+        """Seconds until the session ends; None for whoever is not signed in."""
+        return session.left(self.request)
 
     @property
     def theme(self) -> str:

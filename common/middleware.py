@@ -8,7 +8,7 @@ import structlog
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
-from . import clock
+from . import clock, session
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -47,7 +47,8 @@ class NoNulls:
 
 
 class ServerTime:
-    """Tell the page the server's time with every answer, and keep signed-in pages out of caches."""
+    """Tell the page the server's time and how long its session lasts with every answer; keep signed-in pages out of
+    caches."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -55,6 +56,8 @@ class ServerTime:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response["X-Server-Now"] = str(int(clock.now().timestamp() * 1000))
+        if (left := session.left(request)) is not None:
+            response["X-Session-Left"] = str(left)
         html = response.get("Content-Type", "").startswith("text/html")
         if html and request.user.is_authenticated and not response.has_header("Cache-Control"):
             response["Cache-Control"] = "private, no-store"

@@ -134,6 +134,22 @@ def conversation(ticket: Ticket, person: Any, *, whole: bool = False) -> Convers
     return Conversation([entry for *_order, entry in sorted(lines, key=lambda line: line[:3])], cut)
 
 
+def turns(ticket: Ticket, person: Any, keys: list[int]) -> list[Entry]:
+    """These notes as turns of the conversation, oldest first, without their files."""
+    notes = Note.objects.filter(case_id=ticket.pk, pk__in=keys).select_related("author").order_by("at", "pk")
+    return [_turn(note, ticket, person, []) for note in notes]
+
+
+def meanwhile(ticket: Ticket, person: Any, facts: list[CaseEvent]) -> str:
+    """What somebody else did last, in one sentence; "" where nobody did anything."""
+    done = [fact for fact in facts if fact.by_kind != CaseEvent.By.SYSTEM]
+    if not done:
+        return ""
+    who = str(done[-1].by) if done[-1].by_id else str(CaseEvent.By(done[-1].by_kind).label)
+    words = sentence(done[-1], _names(ticket, person, [], done[-1:]))
+    return _("Meanwhile: %(what)s (%(name)s).") % {"what": words, "name": who}
+
+
 def _turn(note: Note, ticket: Ticket, person: Any, files: list[FileLink]) -> Entry:
     author = str(note.author) if note.author_id else ""
     channel = str(Channel(note.channel).label) if note.channel else ""

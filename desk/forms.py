@@ -73,6 +73,9 @@ class TicketForm(forms.Form):
 
 
 class ReplyForm(TicketForm):
+    """`seen`: how far the timeline reached when the form was opened."""
+
+    seen = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
     body = text(_("Reply"), rows=3)
     then = choice(_("After sending"), [("wait", ""), ("", ""), ("resolve", "")])
     reason = choice(_("Waiting for"), WaitReason.choices, initial=WaitReason.DOCUMENTS)

@@ -9,9 +9,10 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from common import clock
+from common import session as sessions
 from common.navigation import way_back
 from common.views import remember_language
 
@@ -44,6 +45,15 @@ def locked_out(request: HttpRequest, response: HttpResponse | None, credentials:
     if cool_off:
         answer["Retry-After"] = str(int(cool_off.total_seconds()))
     return answer
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def session(request: HttpRequest) -> HttpResponse:
+    """Asked: how long the session lasts, which the header tells. Sent: whoever is there stays signed in."""
+    if request.method == "POST":
+        sessions.stay(request)
+    return HttpResponse(status=204, headers={"Cache-Control": "private, no-store"})
 
 
 @login_required

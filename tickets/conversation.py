@@ -23,6 +23,7 @@ from staff.models import User
 
 from . import ending, events, notes, permissions
 from .given import choice, text
+from .meanwhile import require_not_overtaken
 from .models import Ticket
 from .states import State, WaitReason
 
@@ -39,20 +40,21 @@ def reply_to_customer(
     verified: str = "",
     at: datetime | None = None,
     key: str = "",
-    version: int | None = None,
+    seen: int | None = None,
     files: Sequence[Received] = (),
 ) -> Ticket:
     """Send a public reply, and in the same breath wait for the customer (`then="wait"`) or resolve (`then="resolve"`).
 
-    Counts as first reply. `key` (of the form) makes a double click one reply. `files` are kept with the reply for the
-    customer to see; the message that leaves does not carry them.
+    Counts as first reply. `seen` is the number of the newest fact that the writer had before them: Overtaken where that
+    was answered since (tickets.meanwhile). `key` (of the form) makes a double click one reply. `files` are kept with
+    the reply for the customer to see; the message that leaves does not carry them.
     """
     now = at or clock.now()
     ticket = permissions.locked(ticket_id, by, "tickets.work")
     body = text(body, "body", _("Write the reply first."))
     if notes.sent_before(ticket, key, body):
         return ticket
-    permissions.require_version(ticket, version)
+    require_not_overtaken(ticket, seen=seen, by=by, then=then)
     note = cases.add_note(
         ticket,
         body=body,

@@ -20,7 +20,9 @@ from common.navigation import way_back
 
 from .doors import technicians_only
 
-FILES = ("ui/base.css", "ui/mark.svg", "icons.svg", "appointments/visits.css", "appointments/visits.js")
+FILES = (
+    "ui/base.css", "ui/mark.svg", "ui/session.js", "icons.svg", "appointments/visits.css", "appointments/visits.js",
+)  # fmt: skip
 
 
 @require_POST

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,14 @@ from django.views.decorators.vary import vary_on_headers
 from cases.attachments import received
 from common.errors import DomainError, InvalidInput, StaleVersion
 from desk import forms
-from desk.conversation import last_change
+from desk.conversation import Entry, last_change, meanwhile, turns
 from desk.doors import requires, roles
 from desk.forms import one_time_key
 from desk.lists import Listing, address
 from desk.views.ticket import find, show
 from sla.services import extend_pause
 from tickets import conversation, ending, exceptions, handling, services
+from tickets.meanwhile import Overtaken, facts_since
 from tickets.models import Ticket
 from tickets.permissions import allow, allow_visible
 
@@ -57,7 +58,7 @@ def _reply(ticket: Ticket, by: Any, given: Given) -> Ticket:
         reason=given["reason"],
         resolution=given["resolution"],
         verified=given["verified"],
-        version=given["version"],
+        seen=given["seen"],
         key=given["key"],
         files=given["files"],
         by=by,
@@ -277,32 +278,37 @@ def do(request: HttpRequest, number: str, name: str) -> HttpResponse:
     form = action.form(request.POST, request.FILES, ticket=ticket, person=person, auto_id=prefix)
     if not form.is_valid():
         return _refused(request, ticket, name, form, status=422)
+    changed = facts_since(ticket, form.cleaned_data.get("seen"), person)
     try:
         with received(form.cleaned_data.get("files") or []) as files:
             action.call(ticket, person, {**form.cleaned_data, "files": files})
     except Ticket.DoesNotExist:
         raise Http404 from None
+    except Overtaken as refusal:
+        shown = {"conflict": str(refusal.reasons[0]), "overtaken": turns(ticket, person, refusal.facts["turns"])}
+        return _refused(request, find(person, number), name, form, status=409, **shown)
     except StaleVersion as refusal:
         # The forms come back with the version of now: who sends again has seen the change.
         return _refused(request, find(person, number), name, form, status=409, conflict=str(refusal.reasons[0]))
     except DomainError as refusal:
         form.refuse(refusal)
         return _refused(request, find(person, number), name, form, status=refusal.status)
-    return _done(request, number, _REPLY_DONE.get(form.cleaned_data.get("then", ""), action.done))
+    done = str(_REPLY_DONE.get(form.cleaned_data.get("then", ""), action.done))
+    return _done(request, number, " ".join(filter(None, [done, meanwhile(ticket, person, changed)])))
 
 
-def _done(request: HttpRequest, number: str, words: Any) -> HttpResponse:
+def _done(request: HttpRequest, number: str, words: str) -> HttpResponse:
     """Show the ticket as it is now; whoever may no longer see it (it went to another team) goes back to the list."""
     listing = Listing.asked(request.GET)
     try:
         ticket = find(request.user, number)
     except Http404:
-        messages.success(request, str(words))
+        messages.success(request, words)
         return _go(request, listing)
     if not request.headers.get("HX-Request"):
-        messages.success(request, str(words))
+        messages.success(request, words)
         return redirect(address("case", ticket, listing))
-    response = show(request, ticket, done=str(words))
+    response = show(request, ticket, done=words)
     response["HX-Retarget"], response["HX-Reswap"] = "#main", "innerHTML"
     response["HX-Trigger"] = "dialog-done, desk:acted"
     return response
@@ -316,12 +322,21 @@ def _go(request: HttpRequest, listing: Listing) -> HttpResponse:
 
 
 def _refused(
-    request: HttpRequest, ticket: Ticket, name: str, form: forms.TicketForm, *, status: int, conflict: str = ""
+    request: HttpRequest,
+    ticket: Ticket,
+    name: str,
+    form: forms.TicketForm,
+    *,
+    status: int,
+    conflict: str = "",
+    overtaken: Sequence[Entry] = (),
 ) -> HttpResponse:
-    """The same page again with what was typed and why not. What somebody else changed meanwhile is named."""
+    """The same page again with what was typed and why not. What somebody else changed meanwhile is named, and what was
+    said to or by the customer meanwhile (`overtaken`) is shown: the form comes back with having seen it."""
     if request.FILES and "files" in form.fields:
         form.add_error("files", _("Please choose the files again: the browser does not keep them."))
-    context: dict[str, Any] = {"conflict": conflict, "changed": last_change(ticket, request.user) if conflict else None}
+    changed = last_change(ticket, request.user) if conflict and not overtaken else None
+    context: dict[str, Any] = {"conflict": conflict, "changed": changed, "overtaken": overtaken}
     if name in COMPOSER:
         return show(request, ticket, status=status, mode=name, bound=form, **context)
     if ACTIONS[name].asks:

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, OuterRef, Q, Subquery, Value
+from django.db.models import Count, Exists, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -28,6 +28,7 @@ from cases.models import Case, CaseEvent
 from cases.querysets import OPEN
 from cases.states import ClockState
 from common import clock
+from desk import here
 from desk.doors import FRAME, requires
 from desk.lists import MOST_COUNTED, CountUpTo
 from notifications import notices
@@ -39,6 +40,7 @@ from tickets.states import TO_DO
 OVERLAP = timedelta(seconds=10)
 MOST_EVENTS = 500
 MOST_CASES = 200
+MOST_DIGITS = 18  # of a key: a longer one fits into no column
 
 
 @requires(*FRAME)
@@ -47,9 +49,15 @@ def changes(request: HttpRequest) -> HttpResponse:
     """What changed since the cursor among what concerns this person; 304 while that is what the page has already."""
     user: Any = request.user
     now = clock.now()
-    since = request.GET.get("since", "")
-    cursor, facts = _changed(user, int(since) if since.isdecimal() else None, now)
-    facts += _counts(user, now)
+    cursor, facts = _changed(user, _key(request, "since"), now)
+    on, left = _key(request, "on"), _key(request, "left")
+    told, sees = _counts(user, now, on)
+    facts += told
+    if left:
+        here.leave(left, user)
+    if on and sees:
+        writing = request.GET.get("writing") == "1" and user.may("tickets.work")
+        facts.append({"kind": "here", "id": on, "groups": here.as_shown(here.others(on, user, writing=writing))})
     body = {"cursor": str(cursor), "facts": facts}
     etag = f'"{hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:20]}"'
     if request.headers.get("If-None-Match") == etag:
@@ -88,8 +96,15 @@ def _changed(user: Any, since: int | None, now: datetime) -> tuple[int, list[dic
     return cursor, [{"kind": "ticket.changed", "id": pk, "version": event_seq} for pk, event_seq in rows]
 
 
-def _counts(user: Any, now: datetime) -> list[dict[str, Any]]:
-    """My work to do, what of it is overdue, my unread notices, the visits due where I arrange them: one query."""
+def _key(request: HttpRequest, name: str) -> int | None:
+    """The key that the page wrote under this name; None where it is none."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
+
+
+def _counts(user: Any, now: datetime, on: int | None) -> tuple[list[dict[str, Any]], bool]:
+    """My work to do, what of it is overdue, my unread notices, the visits due where I arrange them, and whether I may
+    see the case `on`: one query."""
     mine = Case.objects.filter(OPEN, owner=OuterRef("pk")).order_by().values("owner")
     over = mine.filter(clock_state=ClockState.RUNNING, sort_due_at__lt=now)
     unread = (
@@ -110,7 +125,8 @@ def _counts(user: Any, now: datetime) -> list[dict[str, Any]]:
     found = (
         User.objects.filter(pk=user.pk)
         .annotate(todo=count(mine.filter(state__in=TO_DO)), over=count(over), unread=count(unread), **visits)
-        .values("todo", "over", "unread", "presence", *visits)
+        .annotate(sees=Exists(Case.objects.visible_to(user).filter(pk=on)))
+        .values("todo", "over", "unread", "presence", "sees", *visits)
         .get()
     )
     counts = {
@@ -122,7 +138,7 @@ def _counts(user: Any, now: datetime) -> list[dict[str, Any]]:
     }
     if visits:
         counts["rail.dispatch"] = sum(found[name] for name in visits)
-    return [counts, {"kind": "presence", "presence": found["presence"]}]
+    return [counts, {"kind": "presence", "presence": found["presence"]}], found["sees"]
 
 
 # --- the bell --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import override
 from playwright.sync_api import Page, expect
 
@@ -19,7 +21,7 @@ from tickets import services
 from tickets.models import Ticket
 from tickets.states import State, Verified
 
-from .conftest import HouseClock, Watch, Words, sign_in, starts
+from .conftest import HouseClock, Watch, Words, complaints_of_axe, sign_in, starts
 
 pytestmark = pytest.mark.usefixtures("house")
 
@@ -66,6 +68,28 @@ def test_a_refusal_says_why_and_keeps_what_was_typed(visit: Any, watch: Watch, l
     expect(dialog).to_be_hidden()
 
 
+def test_two_at_one_ticket_see_each_other_and_who_is_replying(visit: Any, say: Words) -> None:
+    ticket = taken(builders.person("agent", "chen", name="Chen", language="en"))
+    address = reverse("desk:case", args=[ticket.number])
+    first, second = visit(ticket.owner), visit(builders.person("lead", "wang", name="Wang", language="en"))
+    for page in (first, second):
+        page.goto(address)
+    for page, name in ((first, "Wang"), (second, "Chen")):
+        expect(page.locator("[data-here]")).to_contain_text(say("%(name)s is viewing", name=name))
+    reply_box(second, say).press_sequentially("We look")
+    expect(first.locator("[data-here]")).to_contain_text(say("%(name)s is replying", name="Wang"))
+    expect(first.locator("#announce")).to_have_text(say("%(name)s is replying", name="Wang"))
+    # The head is renewed by what somebody does; whoever is there stays in it.
+    first.get_by_text(say("Note"), exact=True).first.click()
+    first.get_by_role("textbox", name=say("Note"), exact=True).fill("Careful")
+    first.get_by_role("button", name=starts(say("Add the note"))).click()
+    expect(second.get_by_text("Careful")).to_be_visible()
+    expect(second.locator("[data-here]")).to_contain_text(say("%(name)s is viewing", name="Chen"))
+    expect(reply_box(second, say)).to_have_value("We look")
+    second.goto("/desk/")
+    expect(first.locator("[data-here]")).to_be_empty()
+
+
 def test_who_was_overtaken_sees_by_whom_and_sends_again(visit: Any, watch: Watch, say: Words) -> None:
     watch.expect_status(409)
     ticket = taken(builders.person("agent", "chen", language="en"))
@@ -80,15 +104,17 @@ def test_who_was_overtaken_sees_by_whom_and_sends_again(visit: Any, watch: Watch
     second.get_by_role("button", name=say("Send and wait")).click()
     expect(second.get_by_text(say.of(_REPLY_DONE["wait"]))).to_be_visible()
 
-    send = first.locator("draft-box.mode-reply button[type=submit]")
-    send.click()
+    first.locator("draft-box.mode-reply button[type=submit]").click()
     bar = first.get_by_role("alert")
+    expect(bar).to_be_focused()
     expect(bar).to_contain_text("wang")
-    expect(bar).to_contain_text(say("What you typed is kept: send it again to use it."))
+    expect(bar).to_contain_text(say("Yours is not sent yet; it is below as you typed it."))
+    expect(bar.get_by_text("Somebody will call you.")).to_be_visible()
     expect(reply_box(first, say)).to_have_value("We look at it now.")
-    expect(first.get_by_text("Somebody will call you.")).to_be_visible()
     assert ticket.notes.filter(direction="out").count() == 1
-    send.click()
+    bar.get_by_role("link", name=say("Edit")).click()
+    expect(reply_box(first, say)).to_be_focused()
+    bar.get_by_role("button", name=say("Send anyway")).click()
     expect(first.get_by_text(say.of(ACTIONS["reply"].done), exact=True)).to_be_visible()
     expect(first.get_by_role("region", name=say("Conversation")).get_by_text("We look at it now.")).to_be_visible()
     assert ticket.notes.filter(direction="out").count() == 2
@@ -179,3 +205,44 @@ def test_a_stranger_signs_in_and_is_where_they_wanted_to_be(visit: Any, watch: W
     expect(page.get_by_role("alert")).to_contain_text(say("Write your password"))
     sign_in(page, ticket.owner, say)
     expect(page.get_by_role("heading", level=1)).to_have_text(ticket.subject)
+
+
+def test_before_a_session_ends_one_is_asked_and_after_it_nothing_typed_is_lost(
+    visit: Any, watch: Watch, say: Words
+) -> None:
+    lead = builders.person("lead", "li", language="en")
+    ticket = taken(builders.person("agent", "chen", language="en"))
+    page = visit(lead)
+    page.goto("/desk/")
+
+    def ends_in(seconds: int) -> None:
+        kept = SessionStore(page.context.cookies()[0]["value"])
+        kept.set_expiry(timezone.now() + timedelta(seconds=seconds))
+        kept.save()
+
+    question = page.get_by_role("alertdialog", name=say("Are you still there?"))
+    stay = question.get_by_role("button", name=say("Stay signed in"))
+    for leave in (lambda: page.keyboard.press("Escape"), stay.click):
+        ends_in(110)
+        page.goto(reverse("desk:case", args=[ticket.number]))
+        expect(stay).to_be_focused()
+        assert complaints_of_axe(page) == []
+        with page.expect_response(lambda answer: answer.request.method == "POST") as answer:
+            leave()
+        expect(question).to_be_hidden()
+        assert int(answer.value.headers["x-session-left"]) > 3000
+
+    # The end comes while a reply and another form are being filled in.
+    reply_box(page, say).fill("We look at it now.")
+    page.get_by_role("navigation", name=say("Next steps")).get_by_role("link", name=say("Wait for customer")).click()
+    page.get_by_role("dialog").get_by_role("radio").nth(1).check()
+    ends_in(-1)
+    bar = page.get_by_text(say("You are signed out. What you wrote is kept on this computer."))
+    expect(bar).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name=say("Wait for customer")).click()
+    sign_in(page, lead, say)
+    expect(page.get_by_role("heading", level=1)).to_have_text(ticket.subject)
+    expect(reply_box(page, say)).to_have_value("We look at it now.")
+    page.get_by_role("navigation", name=say("Next steps")).get_by_role("link", name=say("Wait for customer")).click()
+    expect(page.get_by_role("dialog").get_by_role("radio").nth(1)).to_be_checked()
+    assert Ticket.objects.get(pk=ticket.pk).state == State.IN_PROGRESS

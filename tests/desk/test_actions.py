@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -300,7 +301,6 @@ def test_a_form_sent_twice_is_taken_once(client, agent, ticket, name, more):
 @pytest.mark.parametrize(
     ("name", "data", "typed"),
     [
-        ("reply", {"body": "My answer"}, "My answer</textarea>"),
         ("resolve", {"resolution": "New splitter", "verified": "test"}, "New splitter</textarea>"),
         ("reclassify", {"type": "fault", "urgency": "urgent", "severity": "one"}, 'value="urgent"'),
     ],
@@ -317,6 +317,105 @@ def test_whoever_was_overtaken_sees_by_whom_and_can_send_again(client, agent, le
     renewed = fresh(ticket).version
     assert f'name="version" value="{renewed}"' in answer.text
     assert send(client, agent, ticket, name, {**data, "version": renewed}, HTMX).status_code == 200
+
+
+def seen_in(answer):
+    """What the form of the reply on this page says that its writer has seen."""
+    return int(re.search(r'name="seen" value="(\d*)"', answer.text)[1])
+
+
+def write_first(how, ticket, lead):
+    if how == "reply":
+        conversation.reply_to_customer(ticket_id=ticket.pk, body="A visit is booked", by=lead, at=NOW)
+    elif how == "call":
+        conversation.log_call(ticket_id=ticket.pk, body="A visit is booked", outcome="reached", by=lead, at=NOW)
+    else:
+        conversation.customer_wrote(ticket_id=ticket.pk, body="A visit is booked", channel="sms", at=NOW)
+
+
+@pytest.mark.parametrize("headers", [EN, HTMX], ids=["form", "htmx"])
+@pytest.mark.parametrize(
+    ("how", "sentence", "author"),
+    [
+        ("reply", "The customer was answered while you were writing.", "lead"),
+        ("call", "The customer was answered while you were writing.", "lead"),
+        ("customer", "The customer wrote while you were writing.", "customer"),
+    ],
+)
+def test_sending_after_somebody_else_wrote_shows_it_and_asks_once(
+    client, agent, lead, ticket, headers, how, sentence, author
+):
+    client.force_login(agent)
+    seen = seen_in(client.get(reverse("desk:case", args=[ticket.number]), headers=headers))
+    write_first(how, ticket, lead)
+    mine = {"body": "My answer", "then": "", "seen": seen, "key": "k1"}
+    answer = send(client, agent, ticket, "reply", mine, headers)
+    assert answer.status_code == 409
+    asked = answer.text[answer.text.index("banner-conflict overtaken") : answer.text.index("draft-box")]
+    assert sentence in asked
+    assert "A visit is booked" in asked
+    assert (lead.name if author == "lead" else ticket.customer.name) in asked
+    assert "Send anyway" in asked
+    assert "My answer</textarea>" in answer.text
+    assert not Note.objects.filter(body="My answer").exists()
+    again = send(client, agent, ticket, "reply", {**mine, "seen": seen_in(answer)}, headers)
+    assert again.status_code == (302 if headers is EN else 200)
+    assert Note.objects.filter(body="My answer").count() == 1
+
+
+def test_what_comes_after_the_question_is_asked_about_again(client, agent, lead, ticket):
+    seen = fresh(ticket).event_seq
+    write_first("reply", ticket, lead)
+    asked = send(client, agent, ticket, "reply", {"body": "My answer", "seen": seen}, HTMX)
+    write_first("customer", ticket, lead)
+    again = send(client, agent, ticket, "reply", {"body": "My answer", "seen": seen_in(asked)}, HTMX)
+    assert again.status_code == 409
+    assert "The customer wrote while you were writing." in again.text
+
+
+def test_a_refusal_for_another_reason_has_asked_nothing_yet(client, agent, lead, ticket):
+    seen = fresh(ticket).event_seq
+    write_first("reply", ticket, lead)
+    refused = send(client, agent, ticket, "reply", {"body": " ", "seen": seen}, HTMX)
+    assert (refused.status_code, seen_in(refused)) == (422, seen)
+
+
+def test_what_one_said_oneself_in_another_window_is_not_asked_about(client, agent, ticket):
+    seen = fresh(ticket).event_seq
+    write_first("reply", ticket, agent)
+    assert send(client, agent, ticket, "reply", {"body": "And more", "seen": seen}, HTMX).status_code == 200
+
+
+def test_other_changes_merge_and_are_told(client, agent, lead, ticket):
+    seen = fresh(ticket).event_seq
+    conversation.add_internal_note(ticket_id=ticket.pk, body="wait a moment", by=lead, at=NOW)
+    answer = send(client, agent, ticket, "reply", {"body": "My answer", "then": "wait", "seen": seen}, HTMX)
+    assert answer.status_code == 200
+    assert f"Meanwhile: Internal note added ({lead.name})." in answer.text
+    assert fresh(ticket).state == "pending"
+
+
+def test_what_only_the_system_did_is_not_told(client, agent, ticket):
+    seen = fresh(ticket).event_seq
+    services.assign_ticket(ticket_id=ticket.pk, owner=agent, by=None, at=NOW)
+    answer = send(client, agent, ticket, "reply", {"body": "My answer", "seen": seen}, HTMX)
+    assert (answer.status_code, "Meanwhile" in answer.text) == (200, False)
+
+
+@pytest.mark.parametrize("then", ["wait", "resolve"])
+def test_who_would_also_change_a_status_that_was_changed_is_asked(client, agent, lead, ticket, then):
+    seen = fresh(ticket).event_seq
+    services.hold_ticket(ticket_id=ticket.pk, reason="parts", by=lead, at=NOW)
+    services.resume_ticket(ticket_id=ticket.pk, by=lead, at=NOW)
+    mine = {"body": "My answer", "then": then, "verified": "test", "seen": seen}
+    answer = send(client, agent, ticket, "reply", mine, HTMX)
+    assert answer.status_code == 409
+    assert "The status was changed while you were writing." in answer.text
+    assert lead.name in answer.text
+    assert fresh(ticket).state == "in_progress"
+    assert send(client, agent, ticket, "reply", {**mine, "then": ""}, HTMX).status_code == 200
+    renewed = {**mine, "seen": seen_in(answer)}
+    assert send(client, agent, ticket, "reply", renewed, HTMX).status_code == 200
 
 
 def test_an_assignment_by_who_was_overtaken_shows_the_change_first(client, agent, lead, ticket):

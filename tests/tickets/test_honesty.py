@@ -128,7 +128,7 @@ def test_a_reminder_not_yet_sent_is_withdrawn_when_the_customer_confirms(agent):
 
 def test_a_form_sent_twice_is_one_reply_and_with_other_words_it_is_refused(agent):
     ticket = builders.ticket(agent, owner=agent)
-    sent = {"ticket_id": ticket.pk, "by": agent, "key": "once", "version": ticket.version, "at": minutes(1)}
+    sent = {"ticket_id": ticket.pk, "by": agent, "key": "once", "seen": ticket.event_seq, "at": minutes(1)}
     conversation.reply_to_customer(body="Hello", **sent)
     conversation.reply_to_customer(body="Hello", **sent)
     with pytest.raises(StaleVersion):

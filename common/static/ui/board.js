@@ -34,8 +34,7 @@ async function poll() {
 }
 function sessionOver() {
   state.over = true;
-  const bar = document.querySelector("[data-session-over]");
-  if (bar) bar.hidden = false;
+  document.body.dispatchEvent(new Event("session:over"));
 }
 
 // --- the time that the numbers are of ------------------------------------------------------------------------------

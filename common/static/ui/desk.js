@@ -129,24 +129,38 @@ customElements.define("draft-box", DraftBox);
 //                                   timeline: the sweep moves it too) differs (hx-trigger there)
 //   counts {<key>: n, ...}       -> text of [data-count="<key>"]; the rail listens to "rail.<entry>", the tab title to "due"
 //   anything else                -> "feed:<kind>" on the body, with the fact as detail
+// On a page with [data-here="<id>"] it also says who is at that ticket, and, by body[data-writing], who writes; the answer
+// has a fact "here" then. The event "feed:now" on the body asks at once.
 // A list [data-list] gets "list-changed" when no row shows the changed ticket; it waits while somebody is in the list.
 const WAITS = [1, 2, 5, 10, 30];
-const feed = { cursor: "", etag: "", fails: 0, answered: Date.now(), timer: 0, busy: false };
+const feed = { cursor: "", etag: "", fails: 0, answered: Date.now(), timer: 0, busy: false, again: false, on: "" };
 let touched = Date.now();
 for (const type of ["pointermove", "keydown"]) document.addEventListener(type, () => { touched = Date.now(); }, { passive: true });
 
+const here = () => document.querySelector("[data-here]")?.dataset.here || "";
+function question() {
+  const asked = new URLSearchParams({ since: feed.cursor });
+  const on = here();
+  if (on) asked.set("on", on);
+  if (on && body.dataset.writing) asked.set("writing", "1");
+  if (feed.on && feed.on !== on) asked.set("left", feed.on);
+  feed.on = on;
+  return `${body.dataset.feed}?${asked}`;
+}
 async function poll() {
   clearTimeout(feed.timer);
-  if (document.hidden || feed.busy) return;
-  feed.busy = true;
+  if (document.hidden) return;
+  if (feed.busy) { feed.again = true; return; }
+  Object.assign(feed, { busy: true, again: false });
   try {
     const headers = feed.etag ? { "If-None-Match": feed.etag } : {};
-    const answer = await fetch(`${body.dataset.feed}?since=${encodeURIComponent(feed.cursor)}`, {
+    const answer = await fetch(question(), {
       headers, cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(20000),
     });
     if (answer.type === "opaqueredirect") return sessionOver();
     if (!answer.ok && answer.status !== 304) throw new Error(String(answer.status));
     sample(answer.headers.get("X-Server-Now"));
+    body.dispatchEvent(new CustomEvent("session:left", { detail: answer.headers.get("X-Session-Left") }));
     Object.assign(feed, { fails: 0, answered: Date.now(), etag: answer.headers.get("ETag") || "" });
     if (answer.ok) {
       const { cursor, facts = [] } = await answer.json();
@@ -160,12 +174,11 @@ async function poll() {
   showFreshness();
   const idle = Date.now() - touched > 60000;
   const seconds = feed.fails ? WAITS[Math.min(feed.fails, WAITS.length) - 1] : idle ? 15 : 5;
-  feed.timer = setTimeout(poll, seconds * 1000);
+  feed.timer = setTimeout(poll, feed.again ? 0 : seconds * 1000);
 }
 // The session has ended: say so and stop asking. What is typed stays where it is.
 function sessionOver() {
-  const bar = document.querySelector("[data-session-over]");
-  if (bar) bar.hidden = false;
+  body.dispatchEvent(new Event("session:over"));
 }
 body.addEventListener("htmx:beforeSwap", (e) => {
   const { xhr } = e.detail;
@@ -244,6 +257,9 @@ if (body.dataset.feed) {
   document.addEventListener("visibilitychange", poll);
   addEventListener("online", poll);
   document.querySelector("[data-reconnect]")?.addEventListener("click", poll);
+  body.addEventListener("feed:now", poll);
+  body.addEventListener("htmx:afterSettle", () => { if (here() !== feed.on) poll(); });
+  addEventListener("pagehide", () => { if (feed.on) fetch(`${body.dataset.feed}?left=${feed.on}`, { keepalive: true }); });
 }
 
 // --- forms: a button that sends says so and cannot be pressed twice; the first error takes the focus -----------------

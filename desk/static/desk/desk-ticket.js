@@ -118,6 +118,59 @@ document.addEventListener("input", (e) => {
   e.target.rows = Math.min(10, Math.max(3, e.target.value.split("\n").length));
 });
 
+// --- who else is here: the feed brings it; the head is renewed by itself, so it is put there again ---------------------------
+let crowd = { id: 0, groups: [] };
+const writers = ({ id, groups }) => groups.filter((group) => group.writing).map((group) => `${id}: ${group.words}`).join();
+body.addEventListener("feed:here", (e) => {
+  const before = writers(crowd);
+  crowd = e.detail;
+  showCrowd();
+  if (writers(crowd) && writers(crowd) !== before) find("announce").textContent = crowd.groups[0].words;
+});
+for (const type of ["htmx:afterSettle", "htmx:oobAfterSwap"]) body.addEventListener(type, showCrowd);
+function showCrowd() {
+  const place = document.querySelector("[data-here]");
+  if (place?.dataset.here !== String(crowd.id)) return;
+  place.replaceChildren(...crowd.groups.map(({ writing, faces, words }) => {
+    const group = document.createElement("span");
+    group.className = writing ? "here-group is-writing" : "here-group";
+    for (const { initials, hue } of faces) {
+      const face = document.createElement("span");
+      face.className = `ava ava-s ava-${hue}`;
+      face.ariaHidden = "true";
+      face.textContent = initials;
+      group.append(face);
+    }
+    const sentence = document.createElement("span");
+    sentence.className = "here-words";
+    sentence.textContent = words;
+    group.title = words;
+    group.append(sentence);
+    return group;
+  }));
+}
+// Whoever has typed in the reply within the last minute is writing; it is told at once when it begins and when it ends.
+const WRITES_FOR = 60000;
+let typed = 0;
+function tellWriting() {
+  const reply = document.querySelector(".mode-reply textarea[name=body]");
+  const writing = reply?.value.trim() && Date.now() - typed < WRITES_FOR ? "1" : "";
+  if (writing === (body.dataset.writing || "")) return;
+  body.dataset.writing = writing;
+  body.dispatchEvent(new Event("feed:now"));
+}
+document.addEventListener("input", (e) => {
+  if (!e.target.matches(".mode-reply textarea[name=body]")) return;
+  typed = Date.now();
+  tellWriting();
+});
+setInterval(tellWriting, 5000);
+body.addEventListener("htmx:afterSettle", (e) => {
+  if (e.detail.target.id !== "main") return;
+  typed = 0;
+  tellWriting();
+});
+
 // --- small things ------------------------------------------------------------------------------------------------------------
 document.addEventListener("click", async (e) => {
   const copy = e.target.closest("[data-copy]");
@@ -126,6 +179,10 @@ document.addEventListener("click", async (e) => {
     const words = copy.querySelector("span");
     words.textContent = copy.dataset.words;
     setTimeout(() => { words.textContent = copy.dataset.copy; }, 1500);
+  }
+  if (e.target.closest('a[href="#reply_body"]')) {
+    e.preventDefault();
+    find("reply_body").focus();
   }
   if (e.target.closest('a[href="#steps"]')) {
     e.preventDefault();
