@@ -14,8 +14,9 @@ from cases.states import Channel, Severity, Urgency
 from common.errors import DomainError
 from desk.intake import category_choices
 from staff.models import Team, User
+from tickets.checking import items_of
 from tickets.models import Ticket
-from tickets.states import ExceptionKind, HoldReason, Type, Verified, WaitReason
+from tickets.states import CheckItem, ExceptionKind, HoldReason, Type, Verified, WaitReason
 
 NOT_OFFERED = {"invalid_choice": _("Choose one of the values offered.")}
 
@@ -111,6 +112,26 @@ class WaitForm(TicketForm):
 
 class HoldForm(TicketForm):
     reason = choice(_("Whom are we waiting for?"), HoldReason.choices, radio=True)
+
+
+class CheckForm(TicketForm):
+    checked = forms.MultipleChoiceField(
+        label=_("What is in order"),
+        choices=CheckItem.choices,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        error_messages=NOT_OFFERED,
+    )
+    passed = choice(
+        _("Are the details complete?"),
+        [("yes", _("Yes, it fits what is asked for")), ("no", _("No, something is missing"))],
+        radio=True,
+    )
+    missing = text(_("What is missing"), rows=2, help_text=_("Kept as an internal note."))
+
+    def prepare(self) -> None:
+        if not items_of(self.ticket):
+            del self.fields["checked"]
 
 
 class ReturnForm(TicketForm):

@@ -19,8 +19,9 @@ from customers.models import Address, Customer
 from notifications.services import address_of
 from sla.models import Deadline
 from sla.services import deadlines_of
+from tickets.checking import is_expected
 from tickets.models import Ticket
-from tickets.states import State
+from tickets.states import Details, State
 
 from . import forms, lists
 from .clocks import Clocks, clocks_of
@@ -220,6 +221,18 @@ class Pane:
     def reclassify_url(self) -> str:
         open_here = self.ticket.is_open and self.person.may("tickets.reclassify")
         return address("do", self.ticket, self.listing, "reclassify") if open_here else ""
+
+    @property
+    def details(self) -> str:
+        """What the check after registering found; "" where this ticket needs none."""
+        if not is_expected(self.ticket):
+            return ""
+        return str(Details(self.ticket.details).label) if self.ticket.details else _("Not checked yet")
+
+    @property
+    def check_url(self) -> str:
+        open_here = self.ticket.is_open and self.person.may("tickets.work")
+        return address("do", self.ticket, self.listing, "check") if open_here else ""
 
     @property
     def tags(self) -> list[dict[str, str]]:

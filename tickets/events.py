@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -11,7 +12,7 @@ from cases.models import Case
 from cases.states import Channel, Severity, Urgency
 
 from .models import Ticket
-from .states import ClosedBecause, ExceptionKind, HoldReason, State, Type, Verified, WaitReason
+from .states import CheckItem, ClosedBecause, ExceptionKind, HoldReason, State, Type, Verified, WaitReason
 
 
 def opened(ticket: Ticket) -> Fact:
@@ -97,8 +98,9 @@ def cancelled(reason: str) -> Fact:
     return Fact("cancelled", {"reason": digest(reason)}, public=True)
 
 
-def checked(*, passed: bool) -> Fact:
-    return Fact("checked", {"passed": passed})
+def checked(*, passed: bool, missing: Iterable[str]) -> Fact:
+    """`missing`: the items of the check that were not in order."""
+    return Fact("checked", {"passed": passed, "missing": [str(item) for item in missing]})
 
 
 def exception(step: str, kind: str, words: str) -> Fact:
@@ -213,7 +215,12 @@ def _cancelled(facts: dict[str, Any], names: Names) -> str:
 
 @describes("checked")
 def _checked(facts: dict[str, Any], names: Names) -> str:
-    return _("Details checked and complete") if facts["passed"] else _("Details checked: something is missing")
+    if facts["passed"]:
+        return _("Details checked and complete")
+    if missing := facts.get("missing"):
+        items = listed([str(CheckItem(item).label) for item in missing])
+        return _("Details checked. Missing: %(items)s") % {"items": items}
+    return _("Details checked: something is missing")
 
 
 @describes("exception")

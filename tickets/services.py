@@ -131,15 +131,6 @@ def open_ticket(
     return ticket
 
 
-@transaction.atomic
-def check_ticket(*, ticket_id: int, passed: bool, by: User | None, at: datetime | None = None) -> Ticket:
-    """Record that the details were checked after registering; a failed check never loses the record (INT-03)."""
-    now = at or clock.now()
-    ticket = permissions.locked(ticket_id, by, "tickets.work")
-    cases.record(ticket, events.checked(passed=passed), transition="checked", at=now, by=by)
-    return ticket
-
-
 # --- who works on it -----------------------------------------------------------------------------------------------
 
 

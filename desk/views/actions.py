@@ -24,7 +24,7 @@ from desk.forms import one_time_key
 from desk.lists import Listing, address
 from desk.views.ticket import find, show
 from sla.services import extend_pause
-from tickets import conversation, ending, exceptions, handling, services
+from tickets import checking, conversation, ending, exceptions, handling, services
 from tickets.models import Ticket
 from tickets.permissions import allow, allow_visible
 
@@ -76,10 +76,10 @@ def _customer(ticket: Ticket, by: Any, given: Given) -> Ticket:
     )
 
 
-def _upheld(value: str) -> bool:
-    if not value:
-        raise InvalidInput(_("Say whether it is one."), field="upheld")
-    return value == "yes"
+def _said_yes(given: Given, field: str, unsaid: Any) -> bool:
+    if not given[field]:
+        raise InvalidInput(unsaid, field=field)
+    return bool(given[field] == "yes")
 
 
 def _milestone(name: str) -> Call:
@@ -108,6 +108,19 @@ ACTIONS: dict[str, Action] = {
         forms.AssignForm,
         "tickets.assign",
         _("The clocks run on."),
+    ),
+    "check": Action(
+        lambda ticket, by, given: checking.check_ticket(
+            ticket_id=ticket.pk,
+            passed=_said_yes(given, "passed", _("Say whether the details are complete.")),
+            missing=given["missing"],
+            checked=given.get("checked", ()),
+            by=by,
+        ),
+        _("Check the details"),
+        _("The check is recorded."),
+        forms.CheckForm,
+        intro=_("Does what the customer has fit what they ask for? Whatever is missing, the ticket stays registered."),
     ),
     "return": Action(
         _plain(services.return_ticket, "reason"),
@@ -225,7 +238,10 @@ ACTIONS: dict[str, Action] = {
     ),
     "judge_exception": Action(
         lambda ticket, by, given: exceptions.judge_exception(
-            ticket_id=ticket.pk, upheld=_upheld(given["upheld"]), words=given["words"], by=by
+            ticket_id=ticket.pk,
+            upheld=_said_yes(given, "upheld", _("Say whether it is one.")),
+            words=given["words"],
+            by=by,
         ),
         _("Judge the exception"),
         _("The judgement is recorded."),

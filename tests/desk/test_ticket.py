@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import translation
 
+from cases.models import Category
 from cases.states import Channel
 from common import clock
 from customers.models import Address, Region
@@ -24,8 +25,8 @@ from sla.services import deadlines_of
 from tests import builders
 from tests.builders import MONDAY
 from tests.desk.test_queue import statements
+from tickets import checking, ending, handling, services
 from tickets import conversation as talk
-from tickets import ending, handling, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -188,6 +189,27 @@ def test_a_form_that_is_still_to_be_filled_in_is_no_reason(agent, ticket):
     assert verbs["resolve"].reasons == ()
     assert verbs["wait"].reasons == ()
     assert verbs["resume"].reasons != ()
+
+
+def test_the_head_says_whether_the_details_were_checked(client, agent, ticket):
+    assert "Not checked yet" in open_page(client, agent, ticket).text
+    checking.check_ticket(ticket_id=ticket.pk, passed=False, missing="Contract", by=agent, at=NOW)
+    shown = pane(ticket, agent)
+    assert (shown.details, shown.check_url) == ("Incomplete", at("do", ticket, "check"))
+    assert pane(ticket, builders.person("auditor")).check_url == ""
+    assert pane(builders.ticket(agent), agent).details == ""
+
+
+def test_only_broadband_has_its_three_items_ticked(client, agent, ticket):
+    category = Category.objects.create(code="broadband", name_zh="宽带", name_en="Broadband")
+    broadband = builders.ticket(agent, type="fault", category=category)
+    assert "Equipment model" not in open_page(client, agent, ticket, "do", "check").text
+    assert "Equipment model" in open_page(client, agent, broadband, "do", "check").text
+    data = {"passed": "yes", "checked": ["identity", "usage"]}
+    answer = client.post(at("do", broadband, "check"), data, headers=EN)
+    assert answer.status_code == 422
+    assert "Tick everything that is in order, or say what is missing." in answer.text
+    assert answer.text.count("checked>") == 3  # the ticks and the answer stay
 
 
 def test_a_complex_ticket_says_that_two_reviews_are_missing(agent):
