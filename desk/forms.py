@@ -182,6 +182,12 @@ class AssignForm(TicketForm):
         error_messages=NOT_OFFERED,
     )  # fmt: skip
 
+    hand_over = forms.BooleanField(
+        label=_("Formal hand-over: the new owner also becomes accountable as first contact"),
+        required=False,
+        widget=forms.CheckboxInput,
+    )
+
     def prepare(self) -> None:
         field = self.fields["owner"]
         field.queryset = User.objects.holding("tickets.work").order_by("name", "pk")  # type: ignore[attr-defined]

@@ -213,6 +213,13 @@ class Pane:
         return _("nobody, %(team)s") % {"team": self.ticket.team} if self.ticket.team_id else _("nobody")
 
     @property
+    def first_contact(self) -> str:
+        """Who took the first contact and stays accountable; "" where the customer opened the ticket alone."""
+        if self.ticket.first_contact_id == self.person.pk:
+            return _("Me")
+        return str(self.ticket.first_contact or "")
+
+    @property
     def assign_url(self) -> str:
         open_here = self.ticket.is_open and self.person.may("tickets.assign")
         return address("do", self.ticket, self.listing, "assign") if open_here else ""

@@ -37,6 +37,11 @@ def assigned(ticket: Ticket) -> Fact:
     return Fact("assigned", {"owner": ticket.owner_id, "team": ticket.team_id})
 
 
+def handed_over(before: int | None, now: int | None) -> Fact:
+    """Who is accountable as first contact, from one person to another."""
+    return Fact("handed_over", {"first_contact": [before, now]})
+
+
 def handed_up(case: Case, before: tuple[int | None, int | None]) -> Fact:
     """A rung gave the ticket to its people; `before` is the owner and the team it had."""
     return Fact(
@@ -125,6 +130,15 @@ def _assigned(facts: dict[str, Any], names: Names) -> str:
     if facts["owner"]:
         return _("Assigned to %(person)s") % {"person": names.person(facts["owner"])}
     return _("Assigned to %(team)s") % {"team": names.team(facts["team"])}
+
+
+@describes("handed_over")
+def _handed_over(facts: dict[str, Any], names: Names) -> str:
+    before, now = facts["first_contact"]
+    values = {"person": names.person(now), "before": names.person(before)}
+    if before is None:
+        return _("Formal hand-over: %(person)s is accountable now") % values
+    return _("Formal hand-over: %(person)s is accountable now, in place of %(before)s") % values
 
 
 @describes("handed_up")

@@ -51,7 +51,7 @@ def has_pause_reason(ticket: Ticket) -> bool:
 class TicketQuerySet(CaseQuerySet):
     def with_people(self) -> Any:
         """Everything a row or a page shows, in one query."""
-        return self.select_related("customer", "region", "category", "owner", "team")
+        return self.select_related("customer", "region", "category", "owner", "team", "first_contact")
 
 
 class Ticket(Case):

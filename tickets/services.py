@@ -141,14 +141,20 @@ def assign_ticket(
     by: User | None,
     owner: User | None = None,
     team: Team | None = None,
+    hand_over: bool = False,
     version: int | None = None,
     at: datetime | None = None,
 ) -> Ticket:
-    """Give the ticket to a person or a team; the clocks run on. The first contact stays accountable until then."""
+    """Give the ticket to a person or a team; the clocks run on.
+
+    Whoever took the first contact stays accountable (requirements.md INT-07), until `hand_over`: then the new owner is.
+    """
     now = at or clock.now()
     ticket = permissions.locked(ticket_id, by, "tickets.assign", version=version)
     if owner is None and team is None:
         raise InvalidInput(_("Choose a person or a team."), field="owner")
+    if hand_over and owner is None:
+        raise InvalidInput(_("A formal hand-over is to a person."), field="owner")
     if owner is not None:
         if not owner.is_active:
             raise InvalidInput(_("This person no longer works here."), field="owner")
@@ -161,7 +167,11 @@ def assign_ticket(
         run(ticket.assign)
     elif not ticket.is_open:
         run(ticket.assign)  # refuses, and says why
-    cases.record(ticket, events.assigned(ticket), transition="assign", at=now, by=by)
+    facts = [events.assigned(ticket)]
+    if hand_over and ticket.first_contact_id != ticket.owner_id:
+        facts.append(events.handed_over(ticket.first_contact_id, ticket.owner_id))
+        ticket.first_contact = owner
+    cases.record(ticket, *facts, transition="assign", at=now, by=by)
     return ticket
 
 

@@ -102,7 +102,7 @@ ACTIONS: dict[str, Action] = {
     "take": Action(_plain(services.take_ticket), _("Take it"), _("The ticket is yours now.")),
     "start": Action(_plain(services.start_ticket), _("Start"), _("Work has begun.")),
     "assign": Action(
-        _plain(services.assign_ticket, "owner", "team", "version"),
+        _plain(services.assign_ticket, "owner", "team", "hand_over", "version"),
         _("Assign the ticket"),
         _("Assigned."),
         forms.AssignForm,

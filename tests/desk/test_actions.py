@@ -358,6 +358,28 @@ def test_a_complex_ticket_is_not_given_to_an_ordinary_agent(client, agent, lead)
     assert fresh(ticket).owner is None
 
 
+def test_an_assignment_leaves_the_first_contact_accountable_and_a_formal_hand_over_does_not(
+    client, agent, lead, ticket
+):
+    other = builders.person("agent", name="Wu Min")
+    send(client, lead, ticket, "assign", {"owner": other.pk})
+    assert (fresh(ticket).owner, fresh(ticket).first_contact) == (other, agent)
+    send(client, lead, ticket, "assign", {"owner": other.pk, "hand_over": "on"})
+    assert fresh(ticket).first_contact == other
+    page = client.get(reverse("desk:case", args=[ticket.number]), headers=EN).text
+    assert f"Formal hand-over: Wu Min is accountable now, in place of {agent.name}" in page
+    send(client, lead, ticket, "assign", {"owner": other.pk, "hand_over": "on"})
+    assert fresh(ticket).events.filter(kind="handed_over").count() == 1
+
+
+def test_a_team_is_not_accountable(client, agent, lead, ticket):
+    data = {"team": builders.team("second").pk, "hand_over": "on"}
+    answer = send(client, lead, ticket, "assign", data)
+    assert answer.status_code == 422
+    assert "A formal hand-over is to a person." in answer.text
+    assert (fresh(ticket).owner, fresh(ticket).first_contact) == (agent, agent)
+
+
 def test_nobody_reviews_the_own_work(client, lead):
     opened = builders.ticket(lead)
     ticket = services.take_ticket(ticket_id=opened.pk, by=lead, at=MONDAY)

@@ -166,7 +166,8 @@ def test_the_full_page_costs_at_most_fourteen_statements(client, role, beside):
         builders.ticket(person, customer=buyer, subject=str(number))
         talk.add_internal_note(ticket_id=ticket.pk, body=str(number), by=person, at=MONDAY)
     # People and teams that only the timeline's facts name: the dearest case.
-    services.assign_ticket(ticket_id=ticket.pk, owner=other, by=None, at=MONDAY)
+    services.assign_ticket(ticket_id=ticket.pk, owner=other, hand_over=True, by=None, at=MONDAY)
+    services.assign_ticket(ticket_id=ticket.pk, owner=builders.person("lead"), hand_over=True, by=None, at=MONDAY)
     services.assign_ticket(ticket_id=ticket.pk, team=builders.team("third"), by=None, at=MONDAY)
     services.assign_ticket(ticket_id=ticket.pk, team=repair, owner=builders.person("senior"), by=None, at=MONDAY)
     client.force_login(person)
@@ -198,6 +199,14 @@ def test_the_head_says_whether_the_details_were_checked(client, agent, ticket):
     assert (shown.details, shown.check_url) == ("Incomplete", at("do", ticket, "check"))
     assert pane(ticket, builders.person("auditor")).check_url == ""
     assert pane(builders.ticket(agent), agent).details == ""
+
+
+def test_the_head_names_the_first_contact(agent, ticket):
+    lead = builders.person("lead")
+    assert (pane(ticket, agent).first_contact, pane(ticket, lead).first_contact) == ("Me", agent.name)
+    theirs = builders.ticket(agent)
+    Ticket.objects.filter(pk=theirs.pk).update(first_contact=None)
+    assert pane(theirs, agent).first_contact == ""
 
 
 def test_only_broadband_has_its_three_items_ticked(client, agent, ticket):
