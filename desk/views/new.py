@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
-from common import typed
+from common import clock, typed
 from common.errors import DomainError
 from desk import intake, texts
 from desk.doors import requires
 from desk.intake import IntakeForm
+from desk.outagenotice import OutageNotice, at_intake
 from notifications.waiting import waiting
 
 
@@ -74,7 +75,12 @@ def _page(request: HttpRequest, form: IntakeForm, *, check: bool = True, status:
         **_found(text, chosen, keep=True),
         "duplicates": intake.duplicates(chosen, form["subject"].value() or "", person=user),
     }
+    context["outages"] = _outages(context["chosen"], form["region"].value() or "")
     return render(request, "desk/new.html", context, status=status)
+
+
+def _outages(chosen: str, region: Any) -> list[OutageNotice]:
+    return at_intake(typed.key(chosen), typed.key(str(region)), now=clock.now())
 
 
 def _found(text: str, chosen: str, *, keep: bool = False) -> dict[str, Any]:
@@ -97,16 +103,26 @@ def customer(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
     found = _found(request.GET.get("phone", ""), request.GET.get("customer", ""))
     also = intake.duplicates(found["chosen"], request.GET.get("subject", ""), person=user)
-    return render(request, "desk/_new_customer.html", {**found, "duplicates": also, "fragment": True})
+    context = {
+        **found,
+        "duplicates": also,
+        "outages": _outages(found["chosen"], request.GET.get("region", "")),
+        "fragment": True,
+    }
+    return render(request, "desk/_new_customer.html", context)
 
 
 @requires("tickets.open")
 @require_GET
 def duplicates(request: HttpRequest) -> HttpResponse:
-    """Open tickets of the chosen customer that this one may repeat."""
+    """Open tickets of the chosen customer that this one may repeat; what is out where they live comes along."""
     user: Any = request.user
-    found = intake.duplicates(request.GET.get("customer", ""), request.GET.get("subject", ""), person=user)
-    return render(request, "desk/_new_duplicates.html", {"duplicates": found})
+    chosen = request.GET.get("customer", "")
+    context = {
+        "duplicates": intake.duplicates(chosen, request.GET.get("subject", ""), person=user),
+        "outages": _outages(chosen, request.GET.get("region", "")),
+    }
+    return render(request, "desk/_new_typed.html", context)
 
 
 urlpatterns = [
