@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
@@ -60,7 +61,8 @@ def open_ticket(
     """Register a request first and check it afterwards (requirements.md INT-03); return the new ticket.
 
     Starts its clocks from `received_at` (default: now). At the phone and the counter the intake itself is the first
-    reply. What a customer opens (`by`) goes to the team that dispatches. `imported` marks a record of another system.
+    reply. What a customer opens (`by`) goes to the team of its category, else to the one that dispatches. `imported`
+    marks a record of another system.
     Raises InvalidInput naming the field that cannot be taken.
     """
     now = at or clock.now()
@@ -91,7 +93,7 @@ def open_ticket(
         severity=choice(severity, Severity, "severity"),
         complex=complex,
         needs_visit=needs_visit and type == Type.FAULT,
-        team=team or (person.team if person else _dispatchers() if by else None),
+        team=team or (person.team if person else _team_for(category) if by else None),
         owner=owner,
         first_contact=person,
         received_at=received,
@@ -246,7 +248,14 @@ def return_ticket(*, ticket_id: int, reason: str, by: User | None, at: datetime 
 
 
 def _dispatchers() -> Team | None:
-    return Team.objects.filter(dispatches=True).order_by("pk").first()
+    return _team_for(None)
+
+
+def _team_for(category: Category | None) -> Team | None:
+    """Whose work a category is (requirements.md INT-09), where there is such a team; else the dispatchers."""
+    code = category.team_code if category else ""
+    teams = list(Team.objects.filter(Q(code=code) | Q(dispatches=True) if code else Q(dispatches=True)).order_by("pk"))
+    return next((team for team in teams if team.code == code), next((t for t in teams if t.dispatches), None))
 
 
 # --- waiting -------------------------------------------------------------------------------------------------------

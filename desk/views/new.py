@@ -38,6 +38,8 @@ def new(request: HttpRequest) -> HttpResponse:
     form = IntakeForm(request.POST, person=user)
     if "find" in request.POST:  # without script: look the customer up, keep everything typed
         return _page(request, form, check=False)
+    if "suggest" in request.POST:  # without script: a category proposed is taken, with the team whose work it is
+        return _page(request, _with_category(form, request.POST["suggest"]), check=False)
     if form.is_valid():
         try:
             registered = intake.register(form.cleaned_data, by=user)
@@ -46,6 +48,15 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             return _registered(request, registered)
     return _page(request, form, status=422)
+
+
+def _with_category(form: IntakeForm, category: str) -> IntakeForm:
+    data = form.data.copy()
+    stays = data.get("to") != form.proposed
+    data["category"] = category
+    taken = IntakeForm(data, person=form.person)
+    data["to"] = data.get("to", "") if stays else taken.proposed
+    return taken
 
 
 def _registered(request: HttpRequest, registered: intake.Registered) -> HttpResponse:
@@ -75,6 +86,9 @@ def _page(request: HttpRequest, form: IntakeForm, *, check: bool = True, status:
         **_found(text, chosen, keep=True),
         "duplicates": intake.duplicates(chosen, form["subject"].value() or "", person=user),
     }
+    context["suggestions"] = intake.suggestions(
+        form["subject"].value() or "", form["category"].value() or "", form.nodes
+    )
     context["outages"] = _outages(context["chosen"], form["region"].value() or "")
     return render(request, "desk/new.html", context, status=status)
 
@@ -115,11 +129,13 @@ def customer(request: HttpRequest) -> HttpResponse:
 @requires("tickets.open")
 @require_GET
 def duplicates(request: HttpRequest) -> HttpResponse:
-    """Open tickets of the chosen customer that this one may repeat; what is out where they live comes along."""
+    """Open tickets of the chosen customer that this one may repeat. What is out where they live comes along, and the
+    categories that the subject may mean."""
     user: Any = request.user
-    chosen = request.GET.get("customer", "")
+    chosen, subject = request.GET.get("customer", ""), request.GET.get("subject", "")
     context = {
-        "duplicates": intake.duplicates(chosen, request.GET.get("subject", ""), person=user),
+        "duplicates": intake.duplicates(chosen, subject, person=user),
+        "suggestions": intake.suggestions(subject, request.GET.get("category", "")),
         "outages": _outages(chosen, request.GET.get("region", "")),
     }
     return render(request, "desk/_new_typed.html", context)
