@@ -62,6 +62,7 @@ EVENT_ICONS = {
     "reclassified": "tag",
     "escalated": "flag",
     "resolved": "circle-check",
+    "summarized": "square-pen",
     "confirmed": "circle-check",
     "closed": "lock",
     "reopened": "history",

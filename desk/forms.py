@@ -55,7 +55,13 @@ class FilesField(forms.Field):
 
 
 class TicketForm(forms.Form):
-    """A form about one ticket, sent by one person. `version` and `key` are written by the template, never kept."""
+    """A form about one ticket, sent by one person. `version` and `key` are written by the template, never kept.
+
+    The fields of `behind` are folded away under `fold_title`: nobody has to look at them.
+    """
+
+    behind: tuple[str, ...] = ()
+    fold_title: Any = ""
 
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     key = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
@@ -67,6 +73,19 @@ class TicketForm(forms.Form):
 
     def prepare(self) -> None:
         """Fill in what depends on the ticket or the person."""
+
+    @property
+    def front_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name not in self.behind]
+
+    @property
+    def folded_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.behind]
+
+    @property
+    def unfolded(self) -> bool:
+        """Whether something stands behind the fold that must be seen."""
+        return any(field.value() or field.errors for field in self.folded_fields)
 
     def refuse(self, refusal: DomainError) -> None:
         """Show a service's refusal beside the field it is about, or over the form."""
@@ -244,9 +263,18 @@ class ReviewForm(TicketForm):
         return value
 
 
-class ResolveForm(TicketForm):
+class SummaryForm(TicketForm):
+    went_well = text(_("What went well"), rows=2)
+    went_badly = text(_("What did not go well"), rows=2)
+    idea = text(_("Idea for improvement"), rows=2)
+
+
+class ResolveForm(SummaryForm):
     resolution = text(_("What fixed it"), help_text=_("The customer is told in these words."))
     verified = choice(_("How do you know that it is solved?"), Verified.choices, radio=True)
+    behind = ("went_well", "went_badly", "idea")
+    fold_title = _("Add a summary for ourselves (optional)")
+    field_order = ("resolution", "verified")
 
 
 class ExtendForm(TicketForm):

@@ -20,6 +20,7 @@ from tickets.handling import MILESTONES, escalation_refusals, milestone_refusals
 from tickets.models import Ticket
 from tickets.permissions import picking_refusals
 from tickets.states import Type, Verified, WaitReason
+from tickets.summaries import summary_refusals
 
 from .lists import Listing, address
 
@@ -116,7 +117,8 @@ def verbs_of(ticket: Ticket, person: Any, listing: Listing, *, deadlines: list[D
     if ticket.is_open:
         bar, behind = [*moving, resolve], [*more, *ending]
     else:
-        bar, behind = ending, [*moving, resolve, *more]
+        summing = verb("summarize", _("Write a summary"), "square-pen", summary_refusals(ticket), asks=True)
+        bar, behind = ending, [summing, *moving, resolve, *more]
     return Verbs(bar, _milestones(ticket, listing), sorted(behind, key=lambda verb: bool(verb.reasons)))
 
 

@@ -108,6 +108,11 @@ def checked(*, passed: bool, missing: Iterable[str]) -> Fact:
     return Fact("checked", {"passed": passed, "missing": [str(item) for item in missing]})
 
 
+def summarized(*, idea: bool) -> Fact:
+    """`idea`: whether the summary proposes an improvement. Its words are the note's."""
+    return Fact("summarized", {"idea": idea})
+
+
 def exception(step: str, kind: str, words: str) -> Fact:
     """A step of a service exception: reported, upheld, dismissed, solved or followed_up."""
     return Fact("exception", {"step": step, "kind": kind, "words": digest(words)})
@@ -235,6 +240,11 @@ def _checked(facts: dict[str, Any], names: Names) -> str:
         items = listed([str(CheckItem(item).label) for item in missing])
         return _("Details checked. Missing: %(items)s") % {"items": items}
     return _("Details checked: something is missing")
+
+
+@describes("summarized")
+def _summarized(facts: dict[str, Any], names: Names) -> str:
+    return _("Summary written, with an idea for improvement") if facts["idea"] else _("Summary written")
 
 
 @describes("exception")

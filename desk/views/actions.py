@@ -24,7 +24,7 @@ from desk.forms import one_time_key
 from desk.lists import Listing, address
 from desk.views.ticket import find, show
 from sla.services import extend_pause
-from tickets import checking, conversation, ending, exceptions, handling, services
+from tickets import checking, conversation, ending, exceptions, handling, services, summaries
 from tickets.models import Ticket
 from tickets.permissions import allow, allow_visible
 
@@ -206,7 +206,7 @@ ACTIONS: dict[str, Action] = {
         "tickets.review",
     ),
     "resolve": Action(
-        _plain(ending.resolve_ticket, "resolution", "verified", "version"),
+        _plain(ending.resolve_ticket, "resolution", "verified", "went_well", "went_badly", "idea", "version"),
         _("Resolve"),
         _("Resolved. The customer is being told."),
         forms.ResolveForm,
@@ -220,6 +220,13 @@ ACTIONS: dict[str, Action] = {
         _("Reopen"),
         _("Reopened. A new round of targets has begun."),
         forms.ReopenForm,
+    ),
+    "summarize": Action(
+        _plain(summaries.summarize_ticket, "went_well", "went_badly", "idea", "key"),
+        _("Write a summary"),
+        _("The summary is kept as an internal note."),
+        forms.SummaryForm,
+        intro=_("For ourselves; the customer does not see it. One of the three is enough."),
     ),
     "cancel": Action(
         _plain(ending.cancel_ticket, "reason"),

@@ -242,6 +242,7 @@ def test_what_the_role_may_not_is_not_shown(agent, ticket):
 def test_a_resolved_ticket_offers_confirming_and_reopening_first(agent, ticket):
     ending.resolve_ticket(ticket_id=ticket.pk, resolution="new splitter", verified="test", by=agent, at=NOW)
     assert [(verb.name, verb.reasons) for verb in pane(ticket, agent).verbs.bar] == [("confirm", ()), ("reopen", ())]
+    assert pane(ticket, agent).verbs.more[0].name == "summarize"
 
 
 def test_milestones_belong_to_faults_and_show_their_time(agent, ticket):
