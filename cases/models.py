@@ -21,7 +21,11 @@ from .states import NEVER, PRIORITY, Channel, ClockState, Severity, Urgency
 
 
 class Category(models.Model):
-    """A node of the category tree. `code` is the path from the root, parts joined by dots."""
+    """A node of the category tree. `code` is the path from the root, parts joined by dots.
+
+    `team_code` names the team whose work this is (a code, because the file comes before the teams; one that no team
+    bears says nothing); `words` are what people call it besides its names, in any language (requirements.md INT-09).
+    """
 
     code = models.CharField(max_length=120)
     name_zh = models.CharField(max_length=80)
@@ -29,6 +33,8 @@ class Category(models.Model):
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
     active = models.BooleanField(default=True)
     order = models.PositiveSmallIntegerField(default=0)
+    team_code = models.CharField(max_length=40, blank=True, default="", db_default="")
+    words = models.JSONField(blank=True, default=list)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["code"], name="category_code")]

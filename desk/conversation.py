@@ -55,12 +55,14 @@ class Entry:
 EVENT_ICONS = {
     "opened": "inbox",
     "assigned": "user-plus",
+    "handed_over": "arrow-right-left",
     "moved": "arrow-right-left",
     "milestone": "wrench",
     "planned": "calendar-days",
     "reclassified": "tag",
     "escalated": "flag",
     "resolved": "circle-check",
+    "summarized": "square-pen",
     "confirmed": "circle-check",
     "closed": "lock",
     "reopened": "history",
@@ -176,11 +178,17 @@ def _line(event: CaseEvent, names: Names, files: dict[int, FileLink]) -> Entry:
 
 def _names(ticket: Ticket, person: Any, notes: list[Note], events: list[CaseEvent]) -> Names:
     people: dict[int, str] = {person.pk: str(person)}
-    met: list[User | None] = [ticket.owner, *(note.author for note in notes), *(event.by for event in events)]
+    met: list[User | None] = [
+        ticket.owner,
+        ticket.first_contact,
+        *(note.author for note in notes),
+        *(event.by for event in events),
+    ]
     people |= {user.pk: str(user) for user in met if user}
     teams = {ticket.team.pk: str(ticket.team)} if ticket.team else {}
     assigned = [event.facts for event in events if event.kind == "assigned"]
-    strangers = {facts["owner"] for facts in assigned if facts["owner"]} - people.keys()
+    accountable = [key for event in events if event.kind == "handed_over" for key in event.facts["first_contact"]]
+    strangers = {key for key in (*(facts["owner"] for facts in assigned), *accountable) if key} - people.keys()
     if strangers:
         people |= dict(User.objects.filter(pk__in=strangers).values_list("pk", "name"))
     unknown = {facts["team"] for facts in assigned if not facts["owner"] and facts["team"]} - teams.keys()

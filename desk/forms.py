@@ -14,8 +14,9 @@ from cases.states import Channel, Severity, Urgency
 from common.errors import DomainError
 from desk.intake import category_choices
 from staff.models import Team, User
+from tickets.checking import items_of
 from tickets.models import Ticket
-from tickets.states import ExceptionKind, HoldReason, Type, Verified, WaitReason
+from tickets.states import CheckItem, ExceptionKind, HoldReason, Type, Verified, WaitReason
 
 NOT_OFFERED = {"invalid_choice": _("Choose one of the values offered.")}
 
@@ -54,7 +55,13 @@ class FilesField(forms.Field):
 
 
 class TicketForm(forms.Form):
-    """A form about one ticket, sent by one person. `version` and `key` are written by the template, never kept."""
+    """A form about one ticket, sent by one person. `version` and `key` are written by the template, never kept.
+
+    The fields of `behind` are folded away under `fold_title`: nobody has to look at them.
+    """
+
+    behind: tuple[str, ...] = ()
+    fold_title: Any = ""
 
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
     key = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
@@ -66,6 +73,19 @@ class TicketForm(forms.Form):
 
     def prepare(self) -> None:
         """Fill in what depends on the ticket or the person."""
+
+    @property
+    def front_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name not in self.behind]
+
+    @property
+    def folded_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.behind]
+
+    @property
+    def unfolded(self) -> bool:
+        """Whether something stands behind the fold that must be seen."""
+        return any(field.value() or field.errors for field in self.folded_fields)
 
     def refuse(self, refusal: DomainError) -> None:
         """Show a service's refusal beside the field it is about, or over the form."""
@@ -116,6 +136,26 @@ class HoldForm(TicketForm):
     reason = choice(_("Whom are we waiting for?"), HoldReason.choices, radio=True)
 
 
+class CheckForm(TicketForm):
+    checked = forms.MultipleChoiceField(
+        label=_("What is in order"),
+        choices=CheckItem.choices,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        error_messages=NOT_OFFERED,
+    )
+    passed = choice(
+        _("Are the details complete?"),
+        [("yes", _("Yes, it fits what is asked for")), ("no", _("No, something is missing"))],
+        radio=True,
+    )
+    missing = text(_("What is missing"), rows=2, help_text=_("Kept as an internal note."))
+
+    def prepare(self) -> None:
+        if not items_of(self.ticket):
+            del self.fields["checked"]
+
+
 class ReturnForm(TicketForm):
     reason = text(_("Why your team cannot solve it"))
 
@@ -163,6 +203,12 @@ class AssignForm(TicketForm):
         label=_("Person"), queryset=User.objects.none(), required=False, empty_label=_("Nobody: the team takes it"),
         error_messages=NOT_OFFERED,
     )  # fmt: skip
+
+    hand_over = forms.BooleanField(
+        label=_("Formal hand-over: the new owner also becomes accountable as first contact"),
+        required=False,
+        widget=forms.CheckboxInput,
+    )
 
     def prepare(self) -> None:
         field = self.fields["owner"]
@@ -220,9 +266,18 @@ class ReviewForm(TicketForm):
         return value
 
 
-class ResolveForm(TicketForm):
+class SummaryForm(TicketForm):
+    went_well = text(_("What went well"), rows=2)
+    went_badly = text(_("What did not go well"), rows=2)
+    idea = text(_("Idea for improvement"), rows=2)
+
+
+class ResolveForm(SummaryForm):
     resolution = text(_("What fixed it"), help_text=_("The customer is told in these words."))
     verified = choice(_("How do you know that it is solved?"), Verified.choices, radio=True)
+    behind = ("went_well", "went_badly", "idea")
+    fold_title = _("Add a summary for ourselves (optional)")
+    field_order = ("resolution", "verified")
 
 
 class ExtendForm(TicketForm):

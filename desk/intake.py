@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cases.models import Category
 from cases.states import Channel, Severity, Urgency
+from cases.suggesting import suggested
 from common import clock, typed
 from common.errors import DomainError, InvalidInput
 from customers import lookup
@@ -39,9 +40,9 @@ class PlainInput(forms.TextInput):
     template_name = "desk/_new_plain_input.html"
 
 
-def category_choices() -> list[Any]:
+def category_choices(nodes: list[Category] | None = None) -> list[Any]:
     """The category tree as one grouped select: a group a root, each option with its path below the root."""
-    nodes = list(Category.objects.filter(active=True))
+    nodes = list(Category.objects.filter(active=True)) if nodes is None else nodes
     children: dict[int | None, list[Category]] = {}
     for node in nodes:
         children.setdefault(node.parent_id, []).append(node)
@@ -57,6 +58,24 @@ def category_choices() -> list[Any]:
     for root in children.get(None, []):
         groups.append((str(root), [(str(root.pk), str(root)), *below(root, "")]))
     return groups
+
+
+class CategorySelect(forms.Select):
+    """The tree as a select whose options say which of the choices of `to` their category routes to."""
+
+    routes: dict[str, str] = {}
+
+    def create_option(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(*args, **kwargs)
+        if route := self.routes.get(str(option["value"])):
+            option["attrs"]["data-to"] = route
+        return option
+
+
+def routes(nodes: list[Category], teams: list[Team], person: User) -> dict[str, str]:
+    """Who works on it, by category: the team whose work it is, or the person where that is their own team."""
+    known = {team.code: MINE if team.pk == person.team_id else str(team.pk) for team in teams}
+    return {str(node.pk): known[node.team_code] for node in nodes if node.team_code in known}
 
 
 OLDEST_RECEIPT = timedelta(days=366)
@@ -118,7 +137,7 @@ class IntakeForm(forms.Form):
         widget=forms.RadioSelect,
         error_messages={"required": _("Choose what kind of request it is.")},
     )
-    category = forms.ChoiceField(label=_("Category"), required=False)
+    category = forms.ChoiceField(label=_("Category"), required=False, widget=CategorySelect)
     subject = forms.CharField(
         label=_("What it is about"),
         max_length=200,
@@ -161,12 +180,25 @@ class IntakeForm(forms.Form):
     def __init__(self, *args: Any, person: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.person = person
-        self.fields["category"].choices = category_choices()  # type: ignore[attr-defined]
+        nodes, teams = list(Category.objects.filter(active=True)), list(Team.objects.all())
+        self.nodes, self.routes = nodes, routes(nodes, teams, person)
+        self.fields["category"].choices = category_choices(nodes)  # type: ignore[attr-defined]
+        self.fields["category"].widget.routes = self.routes  # type: ignore[attr-defined]
         self.fields["to"].choices = [  # type: ignore[attr-defined]
             (MINE, _("I take it myself")),
-            *((str(team.pk), team) for team in Team.objects.all()),
+            *((str(team.pk), team) for team in teams),
         ]
         self.fields["to"].initial = MINE
+
+    @property
+    def proposed(self) -> str:
+        """Who should work on it by the category chosen."""
+        return self.routes.get(str(self["category"].value() or ""), MINE)
+
+    @property
+    def routed(self) -> bool:
+        """Whether it goes where its category sends it, away from the person."""
+        return self.proposed != MINE and self["to"].value() == self.proposed
 
     @property
     def late(self) -> bool:
@@ -420,6 +452,28 @@ def duplicates(customer_id: str, subject: str, *, person: User, most: int = 5) -
         [(ticket, _likeness(pieces, _pieces(ticket.subject)) >= 0.3) for ticket in ranked[:most]],
         theirs.count() - len(seen),
     )
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A category that the words may mean, with its whole path."""
+
+    key: int
+    path: str
+
+
+def suggestions(subject: str, category: str, nodes: list[Category] | None = None) -> list[Suggestion]:
+    """Categories that the subject names, as long as none is chosen. Proposed, never set (requirements.md INT-09)."""
+    if category or not subject.strip():
+        return []
+    nodes = list(Category.objects.filter(active=True)) if nodes is None else nodes
+    by_key = {node.pk: node for node in nodes}
+
+    def path(node: Category) -> str:
+        above = by_key.get(node.parent_id or 0)
+        return f"{path(above)} › {node}" if above else str(node)
+
+    return [Suggestion(node.pk, path(node)) for node in suggested(subject, nodes)]
 
 
 def _pieces(text: str) -> set[str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import prefetch_related_objects
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -15,14 +15,15 @@ from cases.states import Channel
 from common import clockface
 from common.transitions import refusals
 from customers import masking
-from customers.models import Address, Customer
+from customers.models import Customer
 from notifications.services import address_of
 from sla.models import Deadline
 from sla.services import deadlines_of
+from tickets.checking import is_expected
 from tickets.models import Ticket
-from tickets.states import State
+from tickets.states import Details, State
 
-from . import forms, lists
+from . import forms, lists, outagenotice
 from .clocks import Clocks, clocks_of
 from .conversation import Conversation, conversation
 from .doors import roles
@@ -147,8 +148,7 @@ class Pane:
     def __init__(self, ticket: Ticket, person: Any, listing: Listing, *, now: datetime, whole: bool = False) -> None:
         self.ticket, self.person, self.listing, self.now, self.whole = ticket, person, listing, now, whole
         if ticket.customer:
-            homes = Prefetch("addresses", Address.objects.select_related("region"))
-            prefetch_related_objects([ticket.customer], "contacts", homes, "services")
+            prefetch_related_objects([ticket.customer], "contacts", outagenotice.addresses(now), "services")
 
     @cached_property
     def deadlines(self) -> list[Deadline]:
@@ -169,6 +169,10 @@ class Pane:
     @cached_property
     def customer(self) -> CustomerPane | None:
         return customer_pane(self.ticket, self.person, self.listing)
+
+    @cached_property
+    def outages(self) -> list[outagenotice.OutageNotice]:
+        return outagenotice.of_ticket(self.ticket, now=self.now)
 
     @cached_property
     def exception(self) -> ExceptionCard | None:
@@ -212,6 +216,13 @@ class Pane:
         return _("nobody, %(team)s") % {"team": self.ticket.team} if self.ticket.team_id else _("nobody")
 
     @property
+    def first_contact(self) -> str:
+        """Who took the first contact and stays accountable; "" where the customer opened the ticket alone."""
+        if self.ticket.first_contact_id == self.person.pk:
+            return _("Me")
+        return str(self.ticket.first_contact or "")
+
+    @property
     def assign_url(self) -> str:
         open_here = self.ticket.is_open and self.person.may("tickets.assign")
         return address("do", self.ticket, self.listing, "assign") if open_here else ""
@@ -222,9 +233,23 @@ class Pane:
         return address("do", self.ticket, self.listing, "reclassify") if open_here else ""
 
     @property
+    def details(self) -> str:
+        """What the check after registering found; "" where this ticket needs none."""
+        if not is_expected(self.ticket):
+            return ""
+        return str(Details(self.ticket.details).label) if self.ticket.details else _("Not checked yet")
+
+    @property
+    def check_url(self) -> str:
+        open_here = self.ticket.is_open and self.person.may("tickets.work")
+        return address("do", self.ticket, self.listing, "check") if open_here else ""
+
+    @property
     def tags(self) -> list[dict[str, str]]:
         ticket = self.ticket
         found = []
+        if self.outages:
+            found.append({"words": _("Area outage"), "icon": "triangle-alert"})
         if ticket.customer and ticket.customer.vulnerable:
             found.append({"words": _("Needs extra care"), "icon": "life-buoy"})
         if ticket.complex:

@@ -14,11 +14,13 @@ from common.transitions import refusals
 from sla.models import Deadline
 from sla.states import DeadlineState
 from tickets import exceptions
+from tickets.checking import check_refusals
 from tickets.ending import too_late_to_reopen
 from tickets.handling import MILESTONES, escalation_refusals, milestone_refusals, visit_refusals
 from tickets.models import Ticket
 from tickets.permissions import picking_refusals
 from tickets.states import Type, Verified, WaitReason
+from tickets.summaries import summary_refusals
 
 from .lists import Listing, address
 
@@ -92,6 +94,7 @@ def verbs_of(ticket: Ticket, person: Any, listing: Listing, *, deadlines: list[D
     ]
     closed = [] if ticket.is_open else [_("Only an open ticket can be changed.")]
     more = [
+        verb("check", _("Check the details"), "clipboard-list", check_refusals(ticket), asks=True),
         verb("return", _("Return to the dispatcher"), "arrow-left", refusals(ticket.return_to_dispatcher), asks=True),
         verb("escalate", _("Escalate"), "flag", escalation_refusals(ticket), asks=True),
         verb("plan", _("Write the plan"), "calendar-days", closed, asks=True),
@@ -114,7 +117,8 @@ def verbs_of(ticket: Ticket, person: Any, listing: Listing, *, deadlines: list[D
     if ticket.is_open:
         bar, behind = [*moving, resolve], [*more, *ending]
     else:
-        bar, behind = ending, [*moving, resolve, *more]
+        summing = verb("summarize", _("Write a summary"), "square-pen", summary_refusals(ticket), asks=True)
+        bar, behind = ending, [summing, *moving, resolve, *more]
     return Verbs(bar, _milestones(ticket, listing), sorted(behind, key=lambda verb: bool(verb.reasons)))
 
 

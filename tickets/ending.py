@@ -18,7 +18,7 @@ from notifications.services import notify
 from sla import timers
 from staff.models import User
 
-from . import events, exceptions, notes, permissions, silence
+from . import events, exceptions, notes, permissions, silence, summaries
 from .given import choice, text
 from .models import REOPEN_FOR, Ticket
 from .states import State, Verified
@@ -31,17 +31,22 @@ def resolve_ticket(
     resolution: str,
     verified: str,
     by: User | None,
+    went_well: str = "",
+    went_badly: str = "",
+    idea: str = "",
     version: int | None = None,
     at: datetime | None = None,
 ) -> Ticket:
     """Resolve a ticket and tell the customer.
 
     Stops its deadlines, queues the completion notice and sets the silence timer in one transaction; the message leaves
-    after commit. Raises TransitionRefused with the reasons.
+    after commit. Raises TransitionRefused with the reasons. A summary (`summaries`) is among us and may be left out.
     """
     now = at or clock.now()
     ticket = permissions.locked(ticket_id, by, "tickets.work", version=version)
-    return resolve(ticket, resolution=resolution, verified=verified, at=now, by=by)
+    resolve(ticket, resolution=resolution, verified=verified, at=now, by=by)
+    summaries.add_summary(ticket, went_well=went_well, went_badly=went_badly, idea=idea, at=now, by=by)
+    return ticket
 
 
 def resolve(ticket: Ticket, *, resolution: str, verified: str, at: datetime, by: User | None) -> Ticket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -11,7 +12,7 @@ from cases.models import Case
 from cases.states import Channel, Severity, Urgency
 
 from .models import Ticket
-from .states import ClosedBecause, ExceptionKind, HoldReason, State, Type, Verified, WaitReason
+from .states import CheckItem, ClosedBecause, ExceptionKind, HoldReason, State, Type, Verified, WaitReason
 
 
 def opened(ticket: Ticket) -> Fact:
@@ -34,6 +35,11 @@ def opened(ticket: Ticket) -> Fact:
 
 def assigned(ticket: Ticket) -> Fact:
     return Fact("assigned", {"owner": ticket.owner_id, "team": ticket.team_id})
+
+
+def handed_over(before: int | None, now: int | None) -> Fact:
+    """Who is accountable as first contact, from one person to another."""
+    return Fact("handed_over", {"first_contact": [before, now]})
 
 
 def handed_up(case: Case, before: tuple[int | None, int | None]) -> Fact:
@@ -97,8 +103,14 @@ def cancelled(reason: str) -> Fact:
     return Fact("cancelled", {"reason": digest(reason)}, public=True)
 
 
-def checked(*, passed: bool) -> Fact:
-    return Fact("checked", {"passed": passed})
+def checked(*, passed: bool, missing: Iterable[str]) -> Fact:
+    """`missing`: the items of the check that were not in order."""
+    return Fact("checked", {"passed": passed, "missing": [str(item) for item in missing]})
+
+
+def summarized(*, idea: bool) -> Fact:
+    """`idea`: whether the summary proposes an improvement. Its words are the note's."""
+    return Fact("summarized", {"idea": idea})
 
 
 def exception(step: str, kind: str, words: str) -> Fact:
@@ -123,6 +135,15 @@ def _assigned(facts: dict[str, Any], names: Names) -> str:
     if facts["owner"]:
         return _("Assigned to %(person)s") % {"person": names.person(facts["owner"])}
     return _("Assigned to %(team)s") % {"team": names.team(facts["team"])}
+
+
+@describes("handed_over")
+def _handed_over(facts: dict[str, Any], names: Names) -> str:
+    before, now = facts["first_contact"]
+    values = {"person": names.person(now), "before": names.person(before)}
+    if before is None:
+        return _("Formal hand-over: %(person)s is accountable now") % values
+    return _("Formal hand-over: %(person)s is accountable now, in place of %(before)s") % values
 
 
 @describes("handed_up")
@@ -213,7 +234,17 @@ def _cancelled(facts: dict[str, Any], names: Names) -> str:
 
 @describes("checked")
 def _checked(facts: dict[str, Any], names: Names) -> str:
-    return _("Details checked and complete") if facts["passed"] else _("Details checked: something is missing")
+    if facts["passed"]:
+        return _("Details checked and complete")
+    if missing := facts.get("missing"):
+        items = listed([str(CheckItem(item).label) for item in missing])
+        return _("Details checked. Missing: %(items)s") % {"items": items}
+    return _("Details checked: something is missing")
+
+
+@describes("summarized")
+def _summarized(facts: dict[str, Any], names: Names) -> str:
+    return _("Summary written, with an idea for improvement") if facts["idea"] else _("Summary written")
 
 
 @describes("exception")

@@ -17,7 +17,7 @@ from common.crypto import EncryptedTextField
 from common.transitions import guard
 from customers.models import Address, Language, Region
 
-from .states import OPEN, ExceptionKind, State, Type, Verified
+from .states import OPEN, Details, ExceptionKind, State, Type, Verified
 
 REOPEN_FOR = timedelta(days=30)
 REVIEW_ROUNDS = 2
@@ -51,7 +51,7 @@ def has_pause_reason(ticket: Ticket) -> bool:
 class TicketQuerySet(CaseQuerySet):
     def with_people(self) -> Any:
         """Everything a row or a page shows, in one query."""
-        return self.select_related("customer", "region", "category", "owner", "team")
+        return self.select_related("customer", "region", "category", "owner", "team", "first_contact")
 
 
 class Ticket(Case):
@@ -69,6 +69,7 @@ class Ticket(Case):
         Address, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
     needs_visit = models.BooleanField(default=False)
+    details = models.CharField(max_length=8, choices=Details, blank=True, default="", db_default="")
     plan = models.TextField(blank=True)
     plan_due_on = models.DateField(null=True, blank=True)
     plan_cost = models.CharField(max_length=60, blank=True)

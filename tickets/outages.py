@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from common import clock
@@ -25,7 +26,8 @@ from staff.models import User
 
 from . import permissions
 from .given import text
-from .models import Outage, OutageFollower
+from .models import Outage, OutageFollower, Ticket
+from .states import Type
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +39,26 @@ LONGEST = timedelta(days=14)
 
 def current(now: datetime, regions: Iterable[Region | int] | None = None) -> QuerySet[Outage]:
     """The outages that last at `now`, in these regions or everywhere; the one expected to end first comes first."""
-    lasting = Outage.objects.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=now), began_at__lte=now).select_related(
-        "region"
-    )
+    lasting = Outage.objects.filter(_lasts(now)).select_related("region")
     return (lasting if regions is None else lasting.filter(region__in=list(regions))).order_by("expected_at", "pk")
+
+
+def lasts_in(region: Any, now: datetime) -> Exists:
+    """Whether an outage lasts in a region of the outer query (an OuterRef), for its rows to tell."""
+    return Exists(Outage.objects.filter(_lasts(now), region=region))
+
+
+def with_reports(found: QuerySet[Outage]) -> QuerySet[Outage]:
+    """Each with `reports`: how many faults came in from its region since it began."""
+    faults = Ticket.objects.filter(
+        type=Type.FAULT, region=OuterRef("region"), received_at__gte=OuterRef("began_at")
+    ).order_by()
+    counted = faults.values("region").annotate(n=Count("pk")).values("n")
+    return found.annotate(reports=Coalesce(Subquery(counted), 0))
+
+
+def _lasts(now: datetime) -> Q:
+    return (Q(ended_at__isnull=True) | Q(ended_at__gt=now)) & Q(began_at__lte=now)
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
@@ -60,7 +61,8 @@ def open_ticket(
     """Register a request first and check it afterwards (requirements.md INT-03); return the new ticket.
 
     Starts its clocks from `received_at` (default: now). At the phone and the counter the intake itself is the first
-    reply. What a customer opens (`by`) goes to the team that dispatches. `imported` marks a record of another system.
+    reply. What a customer opens (`by`) goes to the team of its category, else to the one that dispatches. `imported`
+    marks a record of another system.
     Raises InvalidInput naming the field that cannot be taken.
     """
     now = at or clock.now()
@@ -91,7 +93,7 @@ def open_ticket(
         severity=choice(severity, Severity, "severity"),
         complex=complex,
         needs_visit=needs_visit and type == Type.FAULT,
-        team=team or (person.team if person else _dispatchers() if by else None),
+        team=team or (person.team if person else _team_for(category) if by else None),
         owner=owner,
         first_contact=person,
         received_at=received,
@@ -131,15 +133,6 @@ def open_ticket(
     return ticket
 
 
-@transaction.atomic
-def check_ticket(*, ticket_id: int, passed: bool, by: User | None, at: datetime | None = None) -> Ticket:
-    """Record that the details were checked after registering; a failed check never loses the record (INT-03)."""
-    now = at or clock.now()
-    ticket = permissions.locked(ticket_id, by, "tickets.work")
-    cases.record(ticket, events.checked(passed=passed), transition="checked", at=now, by=by)
-    return ticket
-
-
 # --- who works on it -----------------------------------------------------------------------------------------------
 
 
@@ -150,14 +143,20 @@ def assign_ticket(
     by: User | None,
     owner: User | None = None,
     team: Team | None = None,
+    hand_over: bool = False,
     version: int | None = None,
     at: datetime | None = None,
 ) -> Ticket:
-    """Give the ticket to a person or a team; the clocks run on. The first contact stays accountable until then."""
+    """Give the ticket to a person or a team; the clocks run on.
+
+    Whoever took the first contact stays accountable (requirements.md INT-07), until `hand_over`: then the new owner is.
+    """
     now = at or clock.now()
     ticket = permissions.locked(ticket_id, by, "tickets.assign", version=version)
     if owner is None and team is None:
         raise InvalidInput(_("Choose a person or a team."), field="owner")
+    if hand_over and owner is None:
+        raise InvalidInput(_("A formal hand-over is to a person."), field="owner")
     if owner is not None:
         if not owner.is_active:
             raise InvalidInput(_("This person no longer works here."), field="owner")
@@ -170,7 +169,11 @@ def assign_ticket(
         run(ticket.assign)
     elif not ticket.is_open:
         run(ticket.assign)  # refuses, and says why
-    cases.record(ticket, events.assigned(ticket), transition="assign", at=now, by=by)
+    facts = [events.assigned(ticket)]
+    if hand_over and ticket.first_contact_id != ticket.owner_id:
+        facts.append(events.handed_over(ticket.first_contact_id, ticket.owner_id))
+        ticket.first_contact = owner
+    cases.record(ticket, *facts, transition="assign", at=now, by=by)
     return ticket
 
 
@@ -245,7 +248,14 @@ def return_ticket(*, ticket_id: int, reason: str, by: User | None, at: datetime 
 
 
 def _dispatchers() -> Team | None:
-    return Team.objects.filter(dispatches=True).order_by("pk").first()
+    return _team_for(None)
+
+
+def _team_for(category: Category | None) -> Team | None:
+    """Whose work a category is (requirements.md INT-09), where there is such a team; else the dispatchers."""
+    code = category.team_code if category else ""
+    teams = list(Team.objects.filter(Q(code=code) | Q(dispatches=True) if code else Q(dispatches=True)).order_by("pk"))
+    return next((team for team in teams if team.code == code), next((t for t in teams if t.dispatches), None))
 
 
 # --- waiting -------------------------------------------------------------------------------------------------------

@@ -66,6 +66,21 @@ class Verified(models.TextChoices):
     NOT_NEEDED = "not_needed", _("Nothing to test: information given")
 
 
+class Details(models.TextChoices):
+    """What the check after registering found (requirements.md INT-03); empty before it."""
+
+    COMPLETE = "complete", _("Checked")
+    MISSING = "missing", _("Incomplete")
+
+
+class CheckItem(models.TextChoices):
+    """What is looked at one by one where the service needs it (requirements.md INT-04)."""
+
+    IDENTITY = "identity", _("Identity of the customer")
+    EQUIPMENT = "equipment", _("Equipment model")
+    USAGE = "usage", _("How the service is used")
+
+
 class ExceptionKind(models.TextChoices):
     """What of ours goes wrong in the service (requirements.md TCK-10)."""
 

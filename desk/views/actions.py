@@ -24,7 +24,7 @@ from desk.forms import one_time_key
 from desk.lists import Listing, address
 from desk.views.ticket import find, show
 from sla.services import extend_pause
-from tickets import conversation, ending, exceptions, handling, services
+from tickets import checking, conversation, ending, exceptions, handling, services, summaries
 from tickets.meanwhile import Overtaken, facts_since
 from tickets.models import Ticket
 from tickets.permissions import allow, allow_visible
@@ -77,10 +77,10 @@ def _customer(ticket: Ticket, by: Any, given: Given) -> Ticket:
     )
 
 
-def _upheld(value: str) -> bool:
-    if not value:
-        raise InvalidInput(_("Say whether it is one."), field="upheld")
-    return value == "yes"
+def _said_yes(given: Given, field: str, unsaid: Any) -> bool:
+    if not given[field]:
+        raise InvalidInput(unsaid, field=field)
+    return bool(given[field] == "yes")
 
 
 def _milestone(name: str) -> Call:
@@ -103,12 +103,25 @@ ACTIONS: dict[str, Action] = {
     "take": Action(_plain(services.take_ticket), _("Take it"), _("The ticket is yours now.")),
     "start": Action(_plain(services.start_ticket), _("Start"), _("Work has begun.")),
     "assign": Action(
-        _plain(services.assign_ticket, "owner", "team", "version"),
+        _plain(services.assign_ticket, "owner", "team", "hand_over", "version"),
         _("Assign the ticket"),
         _("Assigned."),
         forms.AssignForm,
         "tickets.assign",
         _("The clocks run on."),
+    ),
+    "check": Action(
+        lambda ticket, by, given: checking.check_ticket(
+            ticket_id=ticket.pk,
+            passed=_said_yes(given, "passed", _("Say whether the details are complete.")),
+            missing=given["missing"],
+            checked=given.get("checked", ()),
+            by=by,
+        ),
+        _("Check the details"),
+        _("The check is recorded."),
+        forms.CheckForm,
+        intro=_("Does what the customer has fit what they ask for? Whatever is missing, the ticket stays registered."),
     ),
     "return": Action(
         _plain(services.return_ticket, "reason"),
@@ -194,7 +207,7 @@ ACTIONS: dict[str, Action] = {
         "tickets.review",
     ),
     "resolve": Action(
-        _plain(ending.resolve_ticket, "resolution", "verified", "version"),
+        _plain(ending.resolve_ticket, "resolution", "verified", "went_well", "went_badly", "idea", "version"),
         _("Resolve"),
         _("Resolved. The customer is being told."),
         forms.ResolveForm,
@@ -208,6 +221,13 @@ ACTIONS: dict[str, Action] = {
         _("Reopen"),
         _("Reopened. A new round of targets has begun."),
         forms.ReopenForm,
+    ),
+    "summarize": Action(
+        _plain(summaries.summarize_ticket, "went_well", "went_badly", "idea", "key"),
+        _("Write a summary"),
+        _("The summary is kept as an internal note."),
+        forms.SummaryForm,
+        intro=_("For ourselves; the customer does not see it. One of the three is enough."),
     ),
     "cancel": Action(
         _plain(ending.cancel_ticket, "reason"),
@@ -226,7 +246,10 @@ ACTIONS: dict[str, Action] = {
     ),
     "judge_exception": Action(
         lambda ticket, by, given: exceptions.judge_exception(
-            ticket_id=ticket.pk, upheld=_upheld(given["upheld"]), words=given["words"], by=by
+            ticket_id=ticket.pk,
+            upheld=_said_yes(given, "upheld", _("Say whether it is one.")),
+            words=given["words"],
+            by=by,
         ),
         _("Judge the exception"),
         _("The judgement is recorded."),

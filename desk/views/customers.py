@@ -27,6 +27,7 @@ from customers.models import Customer, Language
 from customers.services import change_customer
 from customers.services import reveal as reveal_value
 from desk.doors import requires
+from desk.outagenotice import of_customer
 from desk.rows import case_chip
 from desk.visitlines import visit_lines
 from tickets.models import Ticket
@@ -101,6 +102,7 @@ def _page(
         "protected": [shown if shown and shown.what == entry.what else entry for entry in _protected(customer)],
         "rows": [(ticket, case_chip(ticket, now=now)) for ticket in page],
         "tickets": page,
+        "outages": of_customer(customer, now=now),
         "visits": visit_lines(user, customer=customer),
         "may_book": user.may("appointments.book"),
         "may_reveal": user.may("customers.reveal"),

@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 from django.views.decorators.vary import vary_on_headers
 
-from common import typed
+from common import clock, typed
 from common.errors import DomainError
 from desk import intake, texts
 from desk.doors import requires
 from desk.intake import IntakeForm
+from desk.outagenotice import OutageNotice, at_intake
 from notifications.waiting import waiting
 
 
@@ -37,6 +38,8 @@ def new(request: HttpRequest) -> HttpResponse:
     form = IntakeForm(request.POST, person=user)
     if "find" in request.POST:  # without script: look the customer up, keep everything typed
         return _page(request, form, check=False)
+    if "suggest" in request.POST:  # without script: a category proposed is taken, with the team whose work it is
+        return _page(request, _with_category(form, request.POST["suggest"]), check=False)
     if form.is_valid():
         try:
             registered = intake.register(form.cleaned_data, by=user)
@@ -45,6 +48,15 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             return _registered(request, registered)
     return _page(request, form, status=422)
+
+
+def _with_category(form: IntakeForm, category: str) -> IntakeForm:
+    data = form.data.copy()
+    stays = data.get("to") != form.proposed
+    data["category"] = category
+    taken = IntakeForm(data, person=form.person)
+    data["to"] = data.get("to", "") if stays else taken.proposed
+    return taken
 
 
 def _registered(request: HttpRequest, registered: intake.Registered) -> HttpResponse:
@@ -74,7 +86,15 @@ def _page(request: HttpRequest, form: IntakeForm, *, check: bool = True, status:
         **_found(text, chosen, keep=True),
         "duplicates": intake.duplicates(chosen, form["subject"].value() or "", person=user),
     }
+    context["suggestions"] = intake.suggestions(
+        form["subject"].value() or "", form["category"].value() or "", form.nodes
+    )
+    context["outages"] = _outages(context["chosen"], form["region"].value() or "")
     return render(request, "desk/new.html", context, status=status)
+
+
+def _outages(chosen: str, region: Any) -> list[OutageNotice]:
+    return at_intake(typed.key(chosen), typed.key(str(region)), now=clock.now())
 
 
 def _found(text: str, chosen: str, *, keep: bool = False) -> dict[str, Any]:
@@ -97,16 +117,28 @@ def customer(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
     found = _found(request.GET.get("phone", ""), request.GET.get("customer", ""))
     also = intake.duplicates(found["chosen"], request.GET.get("subject", ""), person=user)
-    return render(request, "desk/_new_customer.html", {**found, "duplicates": also, "fragment": True})
+    context = {
+        **found,
+        "duplicates": also,
+        "outages": _outages(found["chosen"], request.GET.get("region", "")),
+        "fragment": True,
+    }
+    return render(request, "desk/_new_customer.html", context)
 
 
 @requires("tickets.open")
 @require_GET
 def duplicates(request: HttpRequest) -> HttpResponse:
-    """Open tickets of the chosen customer that this one may repeat."""
+    """Open tickets of the chosen customer that this one may repeat. What is out where they live comes along, and the
+    categories that the subject may mean."""
     user: Any = request.user
-    found = intake.duplicates(request.GET.get("customer", ""), request.GET.get("subject", ""), person=user)
-    return render(request, "desk/_new_duplicates.html", {"duplicates": found})
+    chosen, subject = request.GET.get("customer", ""), request.GET.get("subject", "")
+    context = {
+        "duplicates": intake.duplicates(chosen, subject, person=user),
+        "suggestions": intake.suggestions(subject, request.GET.get("category", "")),
+        "outages": _outages(chosen, request.GET.get("region", "")),
+    }
+    return render(request, "desk/_new_typed.html", context)
 
 
 urlpatterns = [

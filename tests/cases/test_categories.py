@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 
 from cases.categories import DEFAULTS, load_categories, load_shipped_categories, read_categories
 from cases.models import Category
+from cases.suggesting import suggested
 from common.errors import InvalidInput
 
 
@@ -39,11 +40,42 @@ def test_loading_twice_changes_nothing_and_a_renamed_category_keeps_its_row():
         ("[a.b.c.d]\nzh='x'\nen='y'", "a: zh"),
         ("tv = 1", "tv"),
         ("[tv", "not TOML"),
+        ("[tv]\nzh='x'\nen='y'\nteam='No Code'", "tv: team"),
+        ("[tv]\nzh='x'\nen='y'\nwords='box'", "tv: words"),
     ],
 )
 def test_a_broken_file_is_refused_by_place(text, where):
     with pytest.raises(InvalidInput, match=where):
         read_categories(text)
+
+
+def test_a_team_holds_for_what_is_below_until_another_is_named():
+    text = "[a]\nzh='x'\nen='y'\nteam='first'\n[a.b]\nzh='x'\nen='y'\n[a.b.c]\nzh='x'\nen='y'\nteam='second'"
+    assert [(node["code"], node["team_code"]) for node in read_categories(text)] == [
+        ("a", "first"),
+        ("a.b", "first"),
+        ("a.b.c", "second"),
+    ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("said", "codes"),
+    [
+        ("宽带上不了网", ["broadband.fault.no-connection"]),
+        ("手机上不了网了", ["mobile.fault.no-data"]),
+        ("上不了网", ["broadband.fault.no-connection", "mobile.fault.no-data"]),
+        ("家里 WiFi 覆盖差", ["broadband.fault.wifi"]),
+        ("No internet since noon", ["broadband.fault.no-connection"]),
+        ("The LANDLINE has a fault", ["fixed.service.fault"]),
+        ("It has a fault", []),  # of what?
+        ("close to the office", []),  # a word of a root, and part of no name
+        ("您好", []),
+    ],
+)
+def test_words_name_a_category_in_both_languages_or_none(said, codes):
+    load_shipped_categories()
+    assert [category.code for category in suggested(said, Category.objects.all())] == codes
 
 
 @pytest.mark.django_db

@@ -95,6 +95,7 @@ HAPPY = {
     "take": ("new", {}, lambda t, by: (t.state, t.owner_id) == ("in_progress", by.pk)),
     "start": ("assigned", {}, lambda t, by: t.state == "in_progress"),
     "return": ("", {"reason": "Needs the fiber crew"}, lambda t, by: (t.state, t.owner) == ("returned", None)),
+    "check": ("", {"passed": "no", "missing": "No contract"}, lambda t, by: t.notes.get().body == "No contract"),
     "reply": ("", {"body": "Hello"}, lambda t, by: t.notes.get(direction="out").body == "Hello"),
     "note": ("", {"body": "Splitter 3"}, lambda t, by: t.notes.get(visibility="internal").body == "Splitter 3"),
     "call": ("", {"outcome": "no_answer"}, lambda t, by: t.notes.get().outcome == "no_answer"),
@@ -116,6 +117,7 @@ HAPPY = {
     "resolve": ("", {"resolution": "New splitter", "verified": "test"}, lambda t, by: t.resolution == "New splitter"),
     "confirm": ("resolved", {}, lambda t, by: (t.state, t.closed_because) == ("closed", "confirmed")),
     "reopen": ("resolved", {"reason": "Red again"}, lambda t, by: (t.state, t.cycle) == ("in_progress", 2)),
+    "summarize": ("resolved", {"idea": "Label it"}, lambda t, by: t.notes.get().body.endswith(": Label it")),
     "cancel": ("", {"reason": "Opened twice"}, lambda t, by: t.state == "cancelled"),
     "report_exception": ("", {"kind": "complaint", "words": "Angry"}, lambda t, by: last_step(t) == "reported"),
     "solve_exception": ("upheld", {"words": "Restarted"}, lambda t, by: last_step(t) == "solved"),
@@ -141,6 +143,7 @@ REFUSED = {
     "take": ("", {}, 409, "This is not possible while the state is “In progress”."),
     "start": ("", {}, 409, "This is not possible while the state is “In progress”."),
     "return": ("", {"reason": " "}, 422, "Say why your team cannot solve it."),
+    "check": ("", {"passed": "no", "missing": " "}, 422, "Write what is missing."),
     "reply": ("", {"body": " "}, 422, "Write the reply first."),
     "note": ("", {"body": ""}, 422, "Write the note first."),
     "call": ("", {"outcome": "reached", "body": ""}, 422, "Write what was said."),
@@ -159,6 +162,7 @@ REFUSED = {
     "resolve": ("", {"resolution": "It works again"}, 409, "Say how you know that it is solved."),
     "confirm": ("", {}, 409, "This is not possible while the state is “In progress”."),
     "reopen": ("", {"reason": "Red again"}, 409, "This is not possible while the state is “In progress”."),
+    "summarize": ("", {"idea": "Label it"}, 409, "A ticket is summed up once it is resolved."),
     "cancel": ("", {"reason": ""}, 422, "Say why it is cancelled."),
     "assign": ("", {}, 422, "Choose a person or a team."),
     "review": ("in_review", {"passed": "no", "note": ""}, 422, "Say what must be changed."),
@@ -453,6 +457,61 @@ def test_a_complex_ticket_is_not_given_to_an_ordinary_agent(client, agent, lead)
     assert answer.status_code == 403
     assert "A complex ticket goes to a senior agent." in answer.text
     assert fresh(ticket).owner is None
+
+
+def test_an_assignment_leaves_the_first_contact_accountable_and_a_formal_hand_over_does_not(
+    client, agent, lead, ticket
+):
+    other = builders.person("agent", name="Wu Min")
+    send(client, lead, ticket, "assign", {"owner": other.pk})
+    assert (fresh(ticket).owner, fresh(ticket).first_contact) == (other, agent)
+    send(client, lead, ticket, "assign", {"owner": other.pk, "hand_over": "on"})
+    assert fresh(ticket).first_contact == other
+    page = client.get(reverse("desk:case", args=[ticket.number]), headers=EN).text
+    assert f"Formal hand-over: Wu Min is accountable now, in place of {agent.name}" in page
+    send(client, lead, ticket, "assign", {"owner": other.pk, "hand_over": "on"})
+    assert fresh(ticket).events.filter(kind="handed_over").count() == 1
+
+
+def test_a_team_is_not_accountable(client, agent, lead, ticket):
+    data = {"team": builders.team("second").pk, "hand_over": "on"}
+    answer = send(client, lead, ticket, "assign", data)
+    assert answer.status_code == 422
+    assert "A formal hand-over is to a person." in answer.text
+    assert (fresh(ticket).owner, fresh(ticket).first_contact) == (agent, agent)
+
+
+def test_a_summary_comes_with_resolving_or_not_at_all(client, agent, ticket):
+    silent = services.take_ticket(ticket_id=builders.ticket(agent).pk, by=agent, at=MONDAY)
+    solved = {"resolution": "New splitter", "verified": "test"}
+    send(client, agent, silent, "resolve", solved)
+    assert not fresh(silent).notes.exists()
+    assert not fresh(silent).events.filter(kind="summarized").exists()
+    send(client, agent, ticket, "resolve", {**solved, "went_well": "Quick", "went_badly": "No parts"})
+    note = fresh(ticket).notes.get()
+    assert (note.visibility, note.body) == ("internal", "What went well: Quick\nWhat did not go well: No parts")
+    assert fresh(ticket).events.get(kind="summarized").facts == {"idea": False}
+
+
+def test_a_refused_resolution_keeps_the_summary_in_sight(client, agent, ticket):
+    client.force_login(agent)
+    assert '<details class="act-more">' in client.get(address(ticket, "resolve"), headers=EN).text
+    answer = send(client, agent, ticket, "resolve", {"resolution": "Splitter", "idea": "Label it"})
+    assert answer.status_code == 409
+    assert '<details class="act-more" open>' in answer.text
+    assert "Label it</textarea>" in answer.text
+    answer = send(client, agent, ticket, "resolve", {"resolution": "x", "verified": "test", "idea": "x" * 2001})
+    assert (answer.status_code, fresh(ticket).state) == (422, "in_progress")
+
+
+def test_an_empty_summary_is_none_and_one_sent_twice_is_one(client, agent, ticket):
+    in_state(ticket, agent, "resolved")
+    answer = send(client, agent, ticket, "summarize", {"idea": " "})
+    assert answer.status_code == 422
+    assert "Write at least one of the three." in answer.text
+    for _time in range(2):
+        assert send(client, agent, ticket, "summarize", {"idea": "Label it", "key": "k7"}).status_code == 302
+    assert fresh(ticket).notes.count() == fresh(ticket).events.filter(kind="summarized").count() == 1
 
 
 def test_nobody_reviews_the_own_work(client, lead):

@@ -201,6 +201,49 @@ def test_the_category_tree_is_one_grouped_select(client, agent):
     assert only().category == leaf
 
 
+@pytest.fixture
+def bill():
+    root = Category.objects.create(code="billing", name_zh="账务", name_en="Billing", team_code="billing")
+    return Category.objects.create(
+        code="billing.refund", name_zh="退费", name_en="Refund", parent=root, team_code="billing", words=["money back"]
+    )
+
+
+def test_a_category_says_whose_work_it_is(client, agent, bill):
+    def shown():
+        return client.get(reverse("desk:new")).text
+
+    assert "data-to" not in shown()  # there is no such team
+    team = builders.team("billing")
+    assert f'value="{bill.pk}" data-to="{team.pk}"' in shown()
+    agent.team = team
+    agent.save()
+    assert f'value="{bill.pk}" data-to="me"' in shown()
+
+
+def test_a_subject_proposes_a_category_and_sets_none(client, agent, bill):
+    def asked(**fields):
+        return client.get(reverse("desk:new_duplicates"), {"subject": "I want my money back", **fields}).text
+
+    assert f'name="suggest" value="{bill.pk}"' in asked()
+    assert "Billing › Refund" in asked()
+    assert "suggest" not in asked(category=bill.pk).replace("suggestions", "")
+    assert "suggest" not in asked(subject="Hello").replace("suggestions", "")
+    send(client, subject="I want my money back")
+    assert only().category is None
+
+
+def test_a_category_proposed_is_taken_without_script_with_its_team_unless_another_was_chosen(client, agent, bill):
+    team, other = builders.team("billing"), builders.team("other")
+    for before, after in (("me", team), (str(other.pk), other)):
+        answer = client.post(reverse("desk:new"), typed(suggest=bill.pk, to=before))
+        assert answer.status_code == 200
+        assert f'<option value="{bill.pk}" selected data-to="{team.pk}">' in answer.text
+        assert f'<option value="{after.pk}" selected>' in answer.text
+    assert client.post(reverse("desk:new"), typed(suggest="nonsense")).status_code == 200
+    assert not Ticket.objects.exists()
+
+
 def test_while_typing_customers_are_found_masked(client, agent):
     builders.customer(name="王建国", street="Main Road", house="Flat 12")
     fragment = reverse("desk:new_customer")

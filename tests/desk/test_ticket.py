@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import translation
 
+from cases.models import Category
 from cases.states import Channel
 from common import clock
 from customers.models import Address, Region
@@ -24,8 +25,8 @@ from sla.services import deadlines_of
 from tests import builders
 from tests.builders import MONDAY
 from tests.desk.test_queue import statements
+from tickets import checking, ending, handling, services
 from tickets import conversation as talk
-from tickets import ending, handling, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -165,7 +166,8 @@ def test_the_full_page_costs_at_most_fourteen_statements(client, role, beside):
         builders.ticket(person, customer=buyer, subject=str(number))
         talk.add_internal_note(ticket_id=ticket.pk, body=str(number), by=person, at=MONDAY)
     # People and teams that only the timeline's facts name: the dearest case.
-    services.assign_ticket(ticket_id=ticket.pk, owner=other, by=None, at=MONDAY)
+    services.assign_ticket(ticket_id=ticket.pk, owner=other, hand_over=True, by=None, at=MONDAY)
+    services.assign_ticket(ticket_id=ticket.pk, owner=builders.person("lead"), hand_over=True, by=None, at=MONDAY)
     services.assign_ticket(ticket_id=ticket.pk, team=builders.team("third"), by=None, at=MONDAY)
     services.assign_ticket(ticket_id=ticket.pk, team=repair, owner=builders.person("senior"), by=None, at=MONDAY)
     client.force_login(person)
@@ -190,6 +192,35 @@ def test_a_form_that_is_still_to_be_filled_in_is_no_reason(agent, ticket):
     assert verbs["resume"].reasons != ()
 
 
+def test_the_head_says_whether_the_details_were_checked(client, agent, ticket):
+    assert "Not checked yet" in open_page(client, agent, ticket).text
+    checking.check_ticket(ticket_id=ticket.pk, passed=False, missing="Contract", by=agent, at=NOW)
+    shown = pane(ticket, agent)
+    assert (shown.details, shown.check_url) == ("Incomplete", at("do", ticket, "check"))
+    assert pane(ticket, builders.person("auditor")).check_url == ""
+    assert pane(builders.ticket(agent), agent).details == ""
+
+
+def test_the_head_names_the_first_contact(agent, ticket):
+    lead = builders.person("lead")
+    assert (pane(ticket, agent).first_contact, pane(ticket, lead).first_contact) == ("Me", agent.name)
+    theirs = builders.ticket(agent)
+    Ticket.objects.filter(pk=theirs.pk).update(first_contact=None)
+    assert pane(theirs, agent).first_contact == ""
+
+
+def test_only_broadband_has_its_three_items_ticked(client, agent, ticket):
+    category = Category.objects.create(code="broadband", name_zh="宽带", name_en="Broadband")
+    broadband = builders.ticket(agent, type="fault", category=category)
+    assert "Equipment model" not in open_page(client, agent, ticket, "do", "check").text
+    assert "Equipment model" in open_page(client, agent, broadband, "do", "check").text
+    data = {"passed": "yes", "checked": ["identity", "usage"]}
+    answer = client.post(at("do", broadband, "check"), data, headers=EN)
+    assert answer.status_code == 422
+    assert "Tick everything that is in order, or say what is missing." in answer.text
+    assert answer.text.count("checked>") == 3  # the ticks and the answer stay
+
+
 def test_a_complex_ticket_says_that_two_reviews_are_missing(agent):
     ticket = builders.ticket(agent, complex=True)
     bar = {verb.name: verb.reasons for verb in pane(ticket, agent).verbs.bar}
@@ -211,6 +242,7 @@ def test_what_the_role_may_not_is_not_shown(agent, ticket):
 def test_a_resolved_ticket_offers_confirming_and_reopening_first(agent, ticket):
     ending.resolve_ticket(ticket_id=ticket.pk, resolution="new splitter", verified="test", by=agent, at=NOW)
     assert [(verb.name, verb.reasons) for verb in pane(ticket, agent).verbs.bar] == [("confirm", ()), ("reopen", ())]
+    assert pane(ticket, agent).verbs.more[0].name == "summarize"
 
 
 def test_milestones_belong_to_faults_and_show_their_time(agent, ticket):

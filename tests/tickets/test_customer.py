@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from cases.links import Purpose, read_token
-from cases.models import CaseEvent, Note
+from cases.models import CaseEvent, Category, Note
 from cases.services import verify_timeline
 from common.errors import InvalidInput, NotAllowed, TransitionRefused
 from customers.models import Address
@@ -59,6 +59,17 @@ def test_a_customer_opens_a_ticket_with_all_its_clocks(customer):
     assert {event.by_kind for event in ticket.events.all()} == {"customer"}
     assert ticket.notes.get().body == "断网了 😟"
     assert verify_timeline(ticket) == []
+
+
+def test_a_category_sends_it_to_the_team_whose_work_it_is_if_there_is_one(customer):
+    dispatch = builders.team("dispatch", dispatches=True)
+    category = Category.objects.create(code="order", name_zh="装机", name_en="Order", team_code="moves")
+    assert opened(customer, category=category).team == dispatch
+    moves = builders.team("moves")
+    assert opened(customer, category=category).team == moves
+    assert opened(customer).team == dispatch
+    agent = builders.person("agent")
+    assert builders.ticket(agent, customer=customer, category=category).team == agent.team
 
 
 def test_nobody_opens_one_for_somebody_else(customer, stranger):

@@ -11,7 +11,7 @@ from notifications.services import deliver_due
 from sla import moments as known
 from tests import builders
 from tests.builders import MONDAY
-from tickets import conversation, ending, exceptions, handling, moments, services
+from tickets import checking, conversation, ending, exceptions, handling, moments, services
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def test_a_ticket_announces_in_its_life_every_word_that_policies_may_use(setting
         def act(service, by=agent, **fields):
             service(ticket_id=ticket.pk, by=by, at=next(hour), **fields)
 
-        act(services.check_ticket, passed=True)
+        act(checking.check_ticket, passed=True)
         act(services.assign_ticket, by=lead, owner=agent)
         act(services.start_ticket)
         act(conversation.log_call, outcome="no_answer", body="")

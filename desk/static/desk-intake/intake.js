@@ -19,6 +19,7 @@ class CategoryPick extends HTMLElement {
     this.field.hidden = true;
     this.show(this.paths.get(this.field.value) || []);
     this.levels.addEventListener("change", (e) => this.chosen(e.target));
+    this.field.addEventListener("change", () => this.show(this.paths.get(this.field.value) || []));
     this.closest("form").addEventListener("reset", () => setTimeout(() => this.show(this.paths.get(this.field.value) || [])));
   }
   below(trail) {
@@ -56,6 +57,27 @@ class CategoryPick extends HTMLElement {
   }
 }
 customElements.define("category-pick", CategoryPick);
+
+// A category proposed is taken with a press, and may say whose work it is; somebody chosen by hand stays chosen.
+document.addEventListener("click", (e) => {
+  const button = e.target.closest("#suggestions button");
+  if (!button) return;
+  e.preventDefault();
+  const field = document.getElementById("id_category");
+  field.value = button.value;
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+  document.getElementById("id_subject").focus();
+});
+document.addEventListener("change", (e) => {
+  const why = document.getElementById("to-why"), to = document.getElementById("id_to");
+  if (!why || !to) return;
+  if (e.target.id === "id_category") {
+    const proposed = e.target.selectedOptions[0]?.dataset.to || "me";
+    if (to.value === why.dataset.proposed) to.value = proposed;
+    why.dataset.proposed = proposed;
+  } else if (e.target !== to) return;
+  why.hidden = why.dataset.proposed === "me" || to.value !== why.dataset.proposed;
+});
 
 // Start over: also what is kept on this computer, and the customer found.
 document.addEventListener("reset", (e) => {
