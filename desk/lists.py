@@ -206,7 +206,7 @@ def page(listing: Listing, person: Any, *, now: datetime, after: Place | None = 
     """Up to PAGE cases from `after` on, with all a row shows, and the `after` of the next page ("" at the end)."""
     column, down = listing.sorted_by, listing.newest_first
     parts = [
-        (rank, _beyond(part, after, column, down) if after and after.part == rank else part)
+        (rank, beyond(part, after, column, down) if after and after.part == rank else part)
         for rank, part in listing.parts(person, now=now)
         if after is None or rank >= after.part
     ]
@@ -242,7 +242,7 @@ def first_keys(listing: Listing, person: Any, *, now: datetime, most: int) -> li
     return [pk for _rank, (_at, pk) in found[:most]]
 
 
-def _beyond(part: Cases, after: Place, column: str, down: bool) -> Cases:
+def beyond(part: Cases, after: Place, column: str, down: bool) -> Cases:
     """What comes after a place. The first condition repeats the second in a form that an index can start from."""
     side, edge = ("lt", "lte") if down else ("gt", "gte")
     return part.filter(

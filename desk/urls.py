@@ -2,6 +2,7 @@
 
 from .views import (
     actions,
+    archive,
     assign,
     attachments,
     book,
@@ -35,6 +36,7 @@ urlpatterns = [
     *bulk.urlpatterns,
     *new.urlpatterns,
     *find.urlpatterns,
+    *archive.urlpatterns,
     *changes.urlpatterns,
     *customers.urlpatterns,
     *texts.urlpatterns,
