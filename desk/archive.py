@@ -364,11 +364,14 @@ def search(form: ArchiveForm, person: Any, *, after: str = "") -> Results:
     order = (f"-{column}", "-pk")
     place = Place.parse(after)
     walked = [beyond(part, place, column, True) for part in parts] if place else parts
-    # One more than a page of each part; an inner subquery, because SQLite takes no LIMIT inside a UNION.
-    firsts = [
-        Case.objects.filter(pk__in=part.order_by(*order).values("pk")[: PAGE + 1]).values("pk") for part in walked
-    ]
-    wanted = firsts[0].union(*firsts[1:], all=True) if len(firsts) > 1 else firsts[0]
+    # One more than a page of each part.
+    firsts = [part.order_by(*order).values("pk")[: PAGE + 1] for part in walked]
+    wanted: Any = firsts[0]
+    if len(firsts) > 1:
+        # An inner subquery, because SQLite takes no LIMIT inside a UNION. For one part alone it would make PostgreSQL
+        # read every case with all that belongs to it (2.7 s of 200,000).
+        inner = [Case.objects.filter(pk__in=first).values("pk") for first in firsts]
+        wanted = inner[0].union(*inner[1:], all=True)
     cases = list(
         Case.objects.filter(pk__in=wanted)
         .select_related("customer", "region", "owner", "team", "category", "appointment")
