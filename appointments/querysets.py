@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
@@ -9,7 +10,7 @@ from django.db.models import Q
 from cases.querysets import CaseQuerySet
 from customers.models import Customer
 
-from .states import PROMISED, TO_BOOK, State
+from .states import AT_WORK, PROMISED, TO_BOOK, State
 
 
 class AppointmentQuerySet(CaseQuerySet):
@@ -35,6 +36,10 @@ class AppointmentQuerySet(CaseQuerySet):
         return self.filter(Q(state__in=TO_BOOK) | Q(state__in=PROMISED, owner=None)).order_by(
             "starts_at", "received_at"
         )
+
+    def coming(self, since: datetime) -> Any:
+        """Those with a window from `since` on that somebody still expects: promised, or the technician is at work."""
+        return self.filter(starts_at__gte=since, state__in=[*PROMISED, *AT_WORK])
 
     def waiting(self) -> Any:
         """What a dispatcher must do something about: a time, a technician or a call is missing."""

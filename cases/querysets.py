@@ -21,6 +21,10 @@ class CaseQuerySet(models.QuerySet):  # type: ignore[type-arg]
     def open(self) -> Self:
         return self.filter(OPEN)
 
+    def ended(self) -> Self:
+        """The opposite of open: resolved, closed, cancelled or merged."""
+        return self.filter(Q(resolved_at__isnull=False) | Q(closed_at__isnull=False))
+
     def unassigned(self) -> Self:
         return self.filter(owner__isnull=True)
 

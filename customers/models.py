@@ -5,6 +5,8 @@ Whoever may see a case sees the name. Phone, mail and house number are masked un
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -80,12 +82,12 @@ class Customer(models.Model):
 
     @property
     def phone(self) -> Contact | None:
-        """The first telephone number, if any; reads prefetched contacts."""
+        """The telephone number used first, if any; reads prefetched contacts."""
         return next((contact for contact in self.contacts.all() if contact.kind == Contact.Kind.PHONE), None)
 
     @property
     def email(self) -> Contact | None:
-        """The first mail address, if any; reads prefetched contacts."""
+        """The mail address used first, if any; reads prefetched contacts."""
         return next((contact for contact in self.contacts.all() if contact.kind == Contact.Kind.EMAIL), None)
 
 
@@ -100,8 +102,19 @@ class NamePiece(models.Model):
         indexes = [models.Index(fields=["piece", "customer"], name="name_piece_lookup")]
 
 
+class InUse(models.Manager):  # type: ignore[type-arg]
+    """What still holds; what was retired stays on file (`_base_manager` has it) and is shown and searched nowhere."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        return super().get_queryset().filter(retired_at=None)
+
+
 class Contact(models.Model):
-    """One way to reach a customer. `lookup` and `last_four` are keyed hashes; several customers may share a number."""
+    """One way to reach a customer. `lookup` and `last_four` are keyed hashes; several customers may share a number.
+
+    Of each kind the preferred one is used first, else the oldest. A retired one has no hashes of its value any more:
+    no look-up, and no sign-in by whoever holds the number today, can lead to this customer.
+    """
 
     class Kind(models.TextChoices):
         PHONE = "phone", _("Phone")
@@ -112,14 +125,26 @@ class Contact(models.Model):
     value = EncryptedTextField()
     lookup = models.CharField(max_length=32)
     last_four = models.CharField(max_length=32, blank=True)
+    preferred = models.BooleanField(default=False)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    objects = InUse()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["customer", "lookup"], name="contact_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "lookup"], name="contact_once"),
+            models.UniqueConstraint(
+                fields=["customer", "kind"], condition=models.Q(preferred=True), name="contact_preferred_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(preferred=False) | models.Q(retired_at=None), name="contact_preferred_in_use"
+            ),
+        ]
         indexes = [
             models.Index(fields=["lookup"], name="contact_lookup"),
             models.Index(fields=["last_four"], name="contact_last_four"),
         ]
-        ordering = ["pk"]
+        ordering = ["-preferred", "pk"]
 
     @property
     def masked(self) -> str:
@@ -133,6 +158,9 @@ class Address(models.Model):
     region = models.ForeignKey(Region, on_delete=models.PROTECT, null=True, blank=True)
     street = EncryptedTextField(blank=True)
     house = EncryptedTextField(blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    objects = InUse()
 
     class Meta:
         ordering = ["pk"]
@@ -176,3 +204,45 @@ class AccessRecord(models.Model):
     class Meta:
         indexes = [models.Index(fields=["by_id", "at"], name="access_by_at")]
         ordering = ["-at"]
+
+
+class IdentityCheck(models.TextChoices):
+    """How we know that whoever asks may have the file changed (requirements.md CUS-09)."""
+
+    DOCUMENT = "document", _("Identity document seen")
+    CALLED_BACK = "called_back", _("Called back on the number on file")
+    ANSWERS = "answers", _("Number, address and account on file named")
+    WRITTEN = "written", _("Signed form or authorization")
+
+
+class ChangeRecord(models.Model):
+    """One change of a customer's file: who, what, when, and how the identity was checked. Never changed itself.
+
+    What stood there and what stands there now are protected like the file; for a contact or an address `item` is
+    "contact:ID" or "address:ID". The person is kept by number and name, as in AccessRecord.
+    """
+
+    class What(models.TextChoices):
+        NAME = "name", _("Name corrected")
+        GRADE = "grade", _("Grade set")
+        CONTACT_ADDED = "contact_added", _("Contact added")
+        CONTACT_RETIRED = "contact_retired", _("Contact no longer valid")
+        CONTACT_FIRST = "contact_first", _("Contact used first")
+        ADDRESS_ADDED = "address_added", _("Address added")
+        ADDRESS_CORRECTED = "address_corrected", _("Address corrected")
+        ADDRESS_RETIRED = "address_retired", _("Address no longer valid")
+        SERVED = "served", _("How to serve")
+
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="change_records", db_index=False)
+    by_id = models.BigIntegerField()
+    by_name = models.CharField(max_length=80)
+    at = models.DateTimeField()
+    what = models.CharField(max_length=20, choices=What)
+    item = models.CharField(max_length=30, blank=True)
+    before = EncryptedTextField(blank=True)
+    after = EncryptedTextField(blank=True)
+    checked = models.CharField(max_length=12, choices=IdentityCheck, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["customer", "id"], name="change_of_customer")]
+        ordering = ["-pk"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,9 +15,7 @@ from common import clock, typed
 from common.errors import DomainError, InvalidInput
 
 from . import lookup
-from .models import AccessRecord, Address, Contact, Customer, Language, NamePiece, Region, Service
-
-log = logging.getLogger(__name__)
+from .models import AccessRecord, Address, ChangeRecord, Contact, Customer, Language, NamePiece, Region, Service
 
 REVEALS_PER_HOUR = 30
 
@@ -60,24 +57,21 @@ def register_customer(
 
 
 def _contacts(*, phone: str, email: str) -> list[Contact]:
-    contacts = []
-    if phone.strip():
-        number = lookup.normal_phone(phone)
-        contacts.append(
-            Contact(
-                kind=Contact.Kind.PHONE,
-                value=number,
-                lookup=lookup.phone_index(number),
-                last_four=lookup.last_four_index(number),
-            )
-        )
-    if email.strip():
-        try:
-            validate_email(email.strip())
-        except ValidationError:
-            raise InvalidInput(_("Enter a mail address like name@example.com."), field="email") from None
-        contacts.append(Contact(kind=Contact.Kind.EMAIL, value=email.strip(), lookup=lookup.email_index(email)))
-    return contacts
+    given = {Contact.Kind.PHONE: phone, Contact.Kind.EMAIL: email}
+    return [new_contact(kind, value) for kind, value in given.items() if value.strip()]
+
+
+def new_contact(kind: Contact.Kind, value: str) -> Contact:
+    """A contact nobody has yet, with its look-up hashes. Raises InvalidInput naming `phone` or `email`."""
+    if kind == Contact.Kind.PHONE:
+        number = lookup.normal_phone(value)
+        hashes = {"lookup": lookup.phone_index(number), "last_four": lookup.last_four_index(number)}
+        return Contact(kind=kind, value=number, **hashes)
+    try:
+        validate_email(value.strip())
+    except ValidationError:
+        raise InvalidInput(_("Enter a mail address like name@example.com."), field="email") from None
+    return Contact(kind=kind, value=value.strip(), lookup=lookup.email_index(value))
 
 
 def add_address(*, customer: Customer, region: Region | None, street: str, house: str = "") -> Address:
@@ -94,22 +88,34 @@ def add_address(*, customer: Customer, region: Region | None, street: str, house
         return Address.objects.create(customer=customer, region=region, street=street, house=house)
 
 
-def find_customers(text: str, *, limit: int = 8) -> list[Customer]:
-    """Customers whose phone, last four digits, mail, account number or name (also pinyin, initials) is `text`."""
+def keys_of_customers(text: str) -> models.QuerySet[Any, Any]:
+    """The keys of those whose phone, last four digits, mail, account number or name (also pinyin, initials) is `text`.
+
+    A subquery, each way to ask on an index of its own: an OR across the tables would read all of them.
+    """
     text = text.strip()
-    if not text:
-        return []
-    found = models.Q(name_pieces__piece=lookup.name_query(text)) | models.Q(services__account=text)
+    ways: list[Any] = [
+        NamePiece.objects.filter(piece=lookup.name_query(text)),
+        Service.objects.filter(account=text),
+    ]
     digits = "".join(character for character in text if character.isdigit())
     if len(digits) == 4 and digits == text:
-        found |= models.Q(contacts__last_four=lookup.last_four_index(digits))
+        ways.append(Contact.objects.filter(last_four=lookup.last_four_index(digits)))
     elif len(digits) >= 7:
         with contextlib.suppress(InvalidInput):
-            found |= models.Q(contacts__lookup=lookup.phone_index(lookup.normal_phone(text)))
+            ways.append(Contact.objects.filter(lookup=lookup.phone_index(lookup.normal_phone(text))))
     if "@" in text:
-        found |= models.Q(contacts__lookup=lookup.email_index(text))
-    ids = Customer.objects.filter(found).values("pk").distinct()[:limit]
-    return list(Customer.objects.filter(pk__in=ids).prefetch_related("contacts").order_by("pk"))
+        ways.append(Contact.objects.filter(lookup=lookup.email_index(text)))
+    keys = [way.order_by().values("customer") for way in ways]
+    return keys[0].union(*keys[1:])
+
+
+def find_customers(text: str, *, limit: int = 8) -> list[Customer]:
+    """Customers whose phone, last four digits, mail, account number or name (also pinyin, initials) is `text`."""
+    if not text.strip():
+        return []
+    found = Customer.objects.filter(pk__in=keys_of_customers(text)).order_by("pk")[:limit]
+    return list(found.prefetch_related("contacts"))
 
 
 def find_by_phone(phone: str) -> list[Customer]:
@@ -166,8 +172,8 @@ def reveal(*, customer: Customer, what: str, reason: str, by: Any, at: datetime 
 CHANGEABLE = ("language", "preferred_channel", "vulnerable")
 
 
-def change_customer(*, customer_id: int, by: Any, **changes: Any) -> Customer:
-    """Change how a customer is served: `language`, `preferred_channel`, `vulnerable`. The log keeps who did it.
+def change_customer(*, customer_id: int, by: Any, at: datetime | None = None, **changes: Any) -> Customer:
+    """Change how a customer is served: `language`, `preferred_channel`, `vulnerable`. A record keeps who did it.
 
     Raises InvalidInput naming the field whose value is not offered.
     """
@@ -185,8 +191,45 @@ def change_customer(*, customer_id: int, by: Any, **changes: Any) -> Customer:
         customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
         changed = {name: value for name, value in changes.items() if getattr(customer, name) != value}
         if changed:
+            before = {name: getattr(customer, name) for name in changed}
             for name, value in changed.items():
                 setattr(customer, name, value)
             customer.save(update_fields=list(changed))
-            log.info("customer %s changed by %s: %s", customer.pk, by.pk, ", ".join(sorted(changed)))
+            record_change(
+                customer,
+                ChangeRecord.What.SERVED,
+                by=by,
+                at=at or clock.now(),
+                before=_listed(before),
+                after=_listed(changed),
+            )
     return customer
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(values.items()))
+
+
+def record_change(
+    customer: Customer,
+    what: ChangeRecord.What,
+    *,
+    by: Any,
+    at: datetime,
+    item: str = "",
+    before: str = "",
+    after: str = "",
+    checked: str = "",
+) -> ChangeRecord:
+    """Write down one change of a file, in the transaction that makes it."""
+    return ChangeRecord.objects.create(
+        customer=customer,
+        by_id=by.pk,
+        by_name=str(by)[:80],
+        at=at,
+        what=what,
+        item=item,
+        before=before,
+        after=after,
+        checked=checked,
+    )

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import IntegerField, Q, QuerySet, Subquery
+from django.db.models import IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.http import urlencode
 
 from appointments.due import due
+from appointments.models import Appointment
 from cases.models import Case
 from common import clock
 from notifications.waiting import waiting as waiting_texts
@@ -28,7 +29,7 @@ from tickets.states import DONE, TO_DO, WAITING, State
 PAGE = 50
 MOST_COUNTED = 1000
 MINE, TEAM = "mine", "team"
-TABS = ("todo", "waiting", "done")
+TABS = ("todo", "waiting", "visits", "done")
 PARTS = ("unassigned", "assigned")
 Cases = Any  # CaseQuerySet, which mypy does not follow through as_manager
 
@@ -101,7 +102,13 @@ class Listing:
         return self.name == MINE and self.tab == "done"
 
     @property
+    def by_visit(self) -> bool:
+        return self.name == MINE and self.tab == "visits"
+
+    @property
     def sorted_by(self) -> str:
+        if self.by_visit:
+            return "visit_at"
         return "resolved_at" if self.newest_first else "sort_due_at"
 
     def parts(self, person: Any, *, now: datetime) -> list[tuple[int, Cases]]:
@@ -136,14 +143,34 @@ def waiting(person: Any, now: datetime) -> list[Cases]:
     return [Case.objects.filter(kind=Ticket.KIND, state__in=WAITING).open().owned_by(person)]
 
 
+def visits_to_come(person: Any, now: datetime) -> list[Cases]:
+    """My open tickets for which a technician is expected, from today on; `visit_at` and `visit_until` say when."""
+    coming = Appointment.objects.coming(_midnight(now)).filter(for_ticket__isnull=False)
+    mine = Case.objects.filter(kind=Ticket.KIND, pk__in=coming.values("for_ticket")).open().owned_by(person)
+    return [with_visit(mine, now)]
+
+
+def with_visit(cases: Cases, now: datetime) -> Cases:
+    """The cases with the window of the next visit that is expected for each: `visit_at`, `visit_until`, or None."""
+    coming = Appointment.objects.coming(_midnight(now)).filter(for_ticket=OuterRef("pk")).order_by("starts_at", "pk")
+    return cases.annotate(
+        visit_at=Subquery(coming.values("starts_at")[:1]), visit_until=Subquery(coming.values("ends_at")[:1])
+    )
+
+
+def _midnight(now: datetime) -> datetime:
+    return timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def done_today(person: Any, now: datetime) -> list[Cases]:
-    midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = _midnight(now)
     return [Case.objects.filter(kind=Ticket.KIND, state__in=DONE, resolved_at__gte=midnight).owned_by(person)]
 
 
 MINE_PARTS: dict[str, Callable[[Any, datetime], list[Cases]]] = {
     "todo": to_do,
     "waiting": waiting,
+    "visits": visits_to_come,
     "done": done_today,
 }
 
@@ -206,7 +233,7 @@ def page(listing: Listing, person: Any, *, now: datetime, after: Place | None = 
     """Up to PAGE cases from `after` on, with all a row shows, and the `after` of the next page ("" at the end)."""
     column, down = listing.sorted_by, listing.newest_first
     parts = [
-        (rank, _beyond(part, after, column, down) if after and after.part == rank else part)
+        (rank, beyond(part, after, column, down) if after and after.part == rank else part)
         for rank, part in listing.parts(person, now=now)
         if after is None or rank >= after.part
     ]
@@ -216,7 +243,8 @@ def page(listing: Listing, person: Any, *, now: datetime, after: Place | None = 
         Case.objects.filter(pk__in=part.order_by(*order).values("pk")[: PAGE + 1]).values("pk") for _, part in parts
     ]
     wanted: QuerySet[Any] = firsts[0].union(*firsts[1:], all=True) if len(firsts) > 1 else firsts[0]
-    found = list(Case.objects.filter(pk__in=wanted).select_related("customer", "region", "owner"))
+    cases = Case.objects.filter(pk__in=wanted).select_related("customer", "region", "owner")
+    found = list(with_visit(cases, now) if listing.by_visit else cases)
     found.sort(key=lambda case: (getattr(case, column), case.pk), reverse=down)
     if listing.name == TEAM:
         found.sort(key=lambda case: case.owner_id is not None)
@@ -242,7 +270,7 @@ def first_keys(listing: Listing, person: Any, *, now: datetime, most: int) -> li
     return [pk for _rank, (_at, pk) in found[:most]]
 
 
-def _beyond(part: Cases, after: Place, column: str, down: bool) -> Cases:
+def beyond(part: Cases, after: Place, column: str, down: bool) -> Cases:
     """What comes after a place. The first condition repeats the second in a form that an index can start from."""
     side, edge = ("lt", "lte") if down else ("gt", "gte")
     return part.filter(

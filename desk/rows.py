@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from appointments.wording import day_text, hours_text
 from cases.models import Case
 from cases.states import Channel
 from common import clockface
@@ -64,6 +66,7 @@ def row(case: Case, person: Any, listing: Listing, *, now: datetime, current: in
     place = str(case.region) if case.region_id and case.region else ""
     name = str(case.customer) if case.customer_id else _("No customer yet")
     state = case.get_state_label() if case.state in _TOLD_IN_ROW else ""
+    visit = _visit_words(case, now=now) if listing.by_visit else ""
     # Under the heading of the unassigned nobody need be named.
     assignee = str(case.owner) if case.owner_id and listing.name == lists.TEAM else ""
     return Row(
@@ -77,14 +80,26 @@ def row(case: Case, person: Any, listing: Listing, *, now: datetime, current: in
         priority=case.priority,
         at=case.received_at,
         unread=case.unanswered,
-        channel_icon=CHANNEL_ICONS.get(Channel(case.channel), "inbox"),
-        who=" · ".join(part for part in (state, name, place) if part),
+        channel_icon="truck" if visit else CHANNEL_ICONS.get(Channel(case.channel), "inbox"),
+        who=" · ".join(part for part in (visit, state, name, place) if part),
         assignee=assignee,
         mine=case.owner_id == person.pk,
         current=case.pk == current,
         taken=case.owner_id is not None,
         pick=_("Select %(number)s") % {"number": case.number} if person.may("tickets.work") else "",
     )
+
+
+def _visit_words(case: Case, *, now: datetime) -> str:
+    """When the technician is expected; "" once nobody is. A row that renews itself alone asks for it."""
+    if not hasattr(case, "visit_at"):
+        case = lists.with_visit(Case.objects.filter(pk=case.pk), now).get()
+    starts_at, ends_at = case.visit_at, case.visit_until  # type: ignore[attr-defined]
+    if starts_at is None:
+        return ""
+    if timezone.localdate(starts_at) == timezone.localdate(now):
+        return _("Today %(hours)s") % {"hours": hours_text(starts_at, ends_at)}
+    return _("%(day)s, %(hours)s") % {"day": day_text(starts_at), "hours": hours_text(starts_at, ends_at)}
 
 
 def case_chip(case: Case, *, now: datetime) -> Chip | None:
@@ -184,7 +199,12 @@ def _all_words(total: int) -> str:
 
 
 def _tabs(person: Any, listing: Listing, counts: dict[str, int], *, now: datetime) -> list[dict[str, Any]]:
-    words = {"todo": _("To do"), "waiting": _("Waiting"), "done": _("Done today")}
+    words = {
+        "todo": _("To do"),
+        "waiting": _("Waiting"),
+        "visits": pgettext("tab of my queue", "Visits"),
+        "done": _("Done today"),
+    }
     return [
         {
             "url": Listing(tab=tab).url,

@@ -33,6 +33,7 @@ TABLE: dict[str, set[Role]] = {
     "customers.see": WORKERS | {_U},
     "customers.change": WORKERS,
     "customers.reveal": WORKERS,
+    "customers.grade": LEADERS,
     # tickets
     "tickets.open": WORKERS,
     "tickets.work": WORKERS,

@@ -26,6 +26,7 @@ from customers import masking
 from customers.models import Customer, Language
 from customers.services import change_customer
 from customers.services import reveal as reveal_value
+from desk.customerfile import log_of
 from desk.doors import requires
 from desk.outagenotice import of_customer
 from desk.rows import case_chip
@@ -81,7 +82,7 @@ def _in_full(customer: Customer, what: str, value: str) -> str:
     return masking.address(address.region, address.street, value, reveal=True)
 
 
-def _customer(pk: int) -> Customer:
+def customer_of(pk: int) -> Customer:
     return get_object_or_404(Customer.objects.prefetch_related("contacts", "addresses__region", "services"), pk=pk)
 
 
@@ -103,6 +104,7 @@ def _page(
         "rows": [(ticket, case_chip(ticket, now=now)) for ticket in page],
         "tickets": page,
         "outages": of_customer(customer, now=now),
+        "log": log_of(customer),
         "visits": visit_lines(user, customer=customer),
         "may_book": user.may("appointments.book"),
         "may_reveal": user.may("customers.reveal"),
@@ -123,14 +125,14 @@ def _page(
 @requires("customers.see")
 @require_GET
 def customer(request: HttpRequest, pk: int) -> HttpResponse:
-    return _page(request, _customer(pk))
+    return _page(request, customer_of(pk))
 
 
 @requires("customers.reveal")
 @require_POST
 def reveal(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one protected value once, after writing down who looked and why."""
-    found = _customer(pk)
+    found = customer_of(pk)
     what, reason = request.POST.get("what", ""), request.POST.get("reason", "")
     shown = next((entry for entry in _protected(found) if entry.what == what), None)
     status = 200
@@ -155,7 +157,7 @@ def reveal(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def change(request: HttpRequest, pk: int) -> HttpResponse:
     """How the customer is served: language, channel, extra care."""
-    found = _customer(pk)
+    found = customer_of(pk)
     form = ServedForm(request.POST)
     if not form.is_valid():
         return _page(request, found, form=form, status=422)
@@ -168,7 +170,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def withdraw_links(request: HttpRequest, pk: int) -> HttpResponse:
     """The phone is lost, or a message went to the wrong person: no link sent so far opens anything any more."""
-    found = _customer(pk)
+    found = customer_of(pk)
     count = revoke_all_links(customer_id=found.pk, by=request.user)
     if count:
         words = ngettext(

@@ -19,6 +19,7 @@ from cases.numbers import key_of
 from common import navigation
 from customers.models import Customer
 from customers.services import find_customers
+from desk import archive
 from desk.doors import FRAME, requires
 from desk.visitlines import time_words
 from tickets.models import Ticket
@@ -48,7 +49,7 @@ class Group:
 @vary_on_headers("HX-Request")
 def find(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()[:100]
-    context = {"query": query, "groups": results(request, query)}
+    context = {"query": query, "groups": results(request, query), "archive_url": everything(request, query)}
     template = "desk/_find.html" if request.headers.get("HX-Request") else "desk/find.html"
     return render(request, template, context)
 
@@ -68,6 +69,15 @@ def results(request: HttpRequest, query: str) -> list[Group]:
         actions.append(_new_visit(people[0]))
     groups.append(Group("actions", _("Actions"), actions))
     return [group for group in groups if group.hits]
+
+
+def everything(request: HttpRequest, query: str) -> str:
+    """Where the same words are looked for among closed cases too; "" for who may not, and for a number.
+
+    What bears a number is found whether it is open or not.
+    """
+    user: Any = request.user
+    return archive.address(q=query) if query and key_of(query) is None and user.may("desk.open") else ""
 
 
 def cut(words: str, query: str) -> tuple[str, str, str]:
@@ -143,6 +153,8 @@ def _new_visit(customer: Customer) -> Hit:
 def _places(request: HttpRequest, query: str) -> list[Hit]:
     user: Any = request.user
     places = [(place.url, str(place.entry.label), place.entry.icon) for place in navigation.rail(request)]
+    if user.may("desk.open"):
+        places.append((reverse("desk:archive"), _("Search tickets and visits"), "search"))
     if user.may("tickets.open"):
         places.append((reverse("desk:new"), _("New ticket"), "plus"))
     if user.may("appointments.book"):

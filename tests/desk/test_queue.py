@@ -10,11 +10,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from appointments.services import cancel_appointment
 from common import clock
 from desk import lists
 from desk.lists import Listing, Place
 from desk.rows import list_view
 from tests import builders
+from tests.appointments import center
+from tests.appointments.center import TUESDAY_TEN
 from tests.builders import MONDAY
 from tests.proof import many
 from tickets import conversation, ending, services
@@ -93,6 +96,44 @@ def test_what_was_resolved_today_is_done_today_and_what_yesterday_is_not():
         ticket = mine(agent, subject=subject, at=MONDAY - timedelta(days=1))
         ending.resolve_ticket(ticket_id=ticket.pk, resolution="fixed", verified="test", by=agent, at=at)
     assert subjects(agent, Listing(tab="done")) == ["today"]
+
+
+def test_visits_are_my_open_tickets_that_wait_for_one_the_next_first(client):
+    center.center()
+    center.technician("zhao")
+    agent, other = builders.person("agent", language="en"), builders.person("agent")
+    late, soon, theirs, cancelled = (
+        mine(person, subject=subject, type="fault")
+        for person, subject in [(agent, "late"), (agent, "soon"), (other, "theirs"), (agent, "cancelled")]
+    )
+    mine(agent, subject="without a visit")
+    wang = builders.customer()
+    for number, ticket in enumerate((soon, late, theirs, cancelled)):
+        visit = center.book(wang, ticket=ticket, starts_at=TUESDAY_TEN + number * timedelta(days=1), by=agent)
+    cancel_appointment(appointment_id=visit.pk, by=agent, side="customer", at=NOW)
+    visits = Listing(tab="visits")
+    assert subjects(agent, visits) == ["soon", "late"]
+    assert lists.tally(agent, now=NOW)["visits"] == 2
+    page = get(client, agent, "/desk/?tab=visits").text
+    assert "Tuesday 3 March, 10:00–12:00" in page
+    assert 'href="/desk/?tab=visits" aria-current="true">Visits' in page
+    # A row that renews itself says the same, and a visit of today is called so.
+    renewed = client.get(f"/desk/c/{soon.number}/row/?tab=visits").text
+    assert "Tuesday 3 March, 10:00–12:00" in renewed
+    with clock.simulated(TUESDAY_TEN - timedelta(hours=1)):
+        assert "Today 10:00–12:00" in client.get("/desk/?tab=visits").text
+    # What was expected before today is no visit to come.
+    assert not lists.visits_to_come(agent, NOW + timedelta(days=30))[0].exists()
+
+
+def test_an_empty_list_of_visits_says_what_stands_there(client):
+    assert "No visit is to come" in get(client, builders.person("agent", language="en"), "/desk/?tab=visits").text
+
+
+def test_p_leads_to_the_priority(client):
+    agent = builders.person("agent")
+    page = get(client, agent, f"/desk/c/{mine(agent).number}/").text
+    assert page.count('data-key="p"') == 1
 
 
 def test_a_dispatcher_also_has_what_came_back_and_what_nobody_has():
@@ -187,6 +228,22 @@ def test_the_page_costs_at_most_eight_statements_whatever_it_shows(client, role)
         counts.append(len(statements(captured)))
     assert len(set(counts)) == 1, counts
     assert counts[0] <= 8, statements(captured)
+
+
+def test_the_list_of_visits_costs_at_most_eight_statements_too(client):
+    center.center()
+    center.technician("zhao")
+    agent, wang = builders.person("agent"), builders.customer()
+    client.force_login(agent)
+    counts = []
+    for more in (1, 3):
+        for number in range(more):
+            center.book(wang, ticket=mine(agent), starts_at=TUESDAY_TEN + (more + number) * timedelta(days=1))
+        cache.clear()
+        with CaptureQueriesContext(connection) as captured:
+            assert len(client.get("/desk/?tab=visits").context["list"].rows) == sum((1, 3)[: len(counts) + 1])
+        counts.append(len(statements(captured)))
+    assert counts[0] == counts[1] <= 8, counts
 
 
 def test_rows_ask_nothing_of_deadlines(client):

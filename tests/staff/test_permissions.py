@@ -16,6 +16,7 @@ EXPECTED = {
     "customers.see": f"{WORKERS} auditor",
     "customers.change": WORKERS,
     "customers.reveal": WORKERS,
+    "customers.grade": "lead supervisor head",
     "tickets.open": WORKERS,
     "tickets.work": WORKERS,
     "tickets.take_any": "senior dispatcher lead supervisor head",
