@@ -27,6 +27,7 @@ from notifications.services import address_of
 from staff.models import Team, User
 from tickets import conversation, ending, handling, services
 from tickets.models import Ticket
+from tickets.permissions import locked
 
 from . import bulkforms
 from .models import BulkItem, BulkJob
@@ -68,7 +69,9 @@ def _reclassify(item: BulkItem, by: Any, given: Given) -> None:
 
 
 def _reply(item: BulkItem, by: Any, given: Given) -> str | Promise | None:
-    ticket = conversation.reply_to_customer(ticket_id=item.case_id, by=by, version=item.version, **given)
+    # One text for many was written for what was chosen: whatever has changed since is looked at first.
+    locked(item.case_id, by, "tickets.work", version=item.version)
+    ticket = conversation.reply_to_customer(ticket_id=item.case_id, by=by, **given)
     return None if reaches(ticket) else _("Recorded, but no written channel reaches this customer: please call.")
 
 
