@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.utils.translation import get_language
@@ -31,10 +32,14 @@ def name(full: str) -> str:
     return text[0] + "*" * max(len(text) - 2, 1) + (text[-1] if len(text) > 2 else "")
 
 
+# Where two parts meet and one of them ends or begins in Latin letters or figures (interface.md §15).
+_LATIN_EDGE = re.compile(r"(?<=[A-Za-z0-9.])\0|\0(?=[A-Za-z0-9])")
+
+
 def address(region: Any, street: str, house: str, *, reveal: bool = False) -> str:
     """Large to small in Chinese, small to large in English; the house number hidden unless `reveal`."""
     number = house if reveal else ("***" if house else "")
     place = str(region) if region else ""
     if (get_language() or "").startswith("en"):
         return ", ".join(part for part in [" ".join(filter(None, [number, street])), place] if part)
-    return "".join(filter(None, [place, street, number]))
+    return _LATIN_EDGE.sub(" ", "\0".join(filter(None, [place, street, number]))).replace("\0", "")

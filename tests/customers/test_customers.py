@@ -166,8 +166,8 @@ def test_the_same_place_is_entered_once():
 def test_an_address_reads_large_to_small_in_chinese_and_small_to_large_in_english():
     region = Region(code="north", name_zh="Z", name_en="North")
     with translation.override("zh-hans"):
-        assert masking.address(region, "Main Road", "12") == "ZMain Road***"
-        assert masking.address(region, "Main Road", "12", reveal=True) == "ZMain Road12"
+        assert masking.address(region, "Main Road", "12") == "Z Main Road ***"
+        assert masking.address(region, "Main Road", "12", reveal=True) == "Z Main Road 12"
     with translation.override("en"):
         assert masking.address(region, "Main Road", "12") == "*** Main Road, North"
         assert masking.address(None, "Main Road", "") == "Main Road"
