@@ -28,6 +28,7 @@ from tickets.states import DONE, TO_DO, WAITING, State
 
 PAGE = 50
 MOST_COUNTED = 1000
+VISIT_AT = "visit_at"  # the column that the list of coming visits brings
 MINE, TEAM = "mine", "team"
 TABS = ("todo", "waiting", "visits", "done")
 PARTS = ("unassigned", "assigned")
@@ -108,7 +109,7 @@ class Listing:
     @property
     def sorted_by(self) -> str:
         if self.by_visit:
-            return "visit_at"
+            return VISIT_AT
         return "resolved_at" if self.newest_first else "sort_due_at"
 
     def parts(self, person: Any, *, now: datetime) -> list[tuple[int, Cases]]:

@@ -30,7 +30,7 @@ def _center():
     ("language", "said"),
     [
         ("en", "Tuesday 3 March, 10:00–12:00 (Beijing time)"),
-        ("zh-hans", "3月3日（周二）10:00–12:00（北京时间）"),
+        ("zh-hans", "3月3日（星期二）10:00–12:00（北京时间）"),
     ],
 )
 def test_page_message_mail_and_calendar_say_the_same(language, said):

@@ -122,7 +122,7 @@ WORST = {
 }
 
 TIME = {
-    "zh-hans": "12月30日（周三）21:00–23:59（北京时间）",
+    "zh-hans": "12月30日（星期三）21:00–23:59（北京时间）",
     "en": "Wednesday 30 September, 21:00–23:59 (Beijing time)",
 }
 
