@@ -80,7 +80,7 @@ def test_two_at_one_ticket_see_each_other_and_who_is_replying(visit: Any, say: W
     expect(first.locator("[data-here]")).to_contain_text(say("%(name)s is replying", name="Wang"))
     expect(first.locator("#announce")).to_have_text(say("%(name)s is replying", name="Wang"))
     # The head is renewed by what somebody does; whoever is there stays in it.
-    first.get_by_text(say("Note"), exact=True).first.click()
+    first.locator(".composer-tabs").get_by_text(say("Note"), exact=True).click()
     first.get_by_role("textbox", name=say("Note"), exact=True).fill("Careful")
     first.get_by_role("button", name=starts(say("Add the note"))).click()
     expect(second.get_by_text("Careful")).to_be_visible()
