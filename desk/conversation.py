@@ -57,6 +57,7 @@ EVENT_ICONS = {
     "assigned": "user-plus",
     "handed_over": "arrow-right-left",
     "moved": "arrow-right-left",
+    "exception": "triangle-alert",
     "milestone": "wrench",
     "planned": "calendar-days",
     "reclassified": "tag",
