@@ -121,6 +121,13 @@ def test_resolving_the_ticket_solves_its_exception(agent, lead):
     exceptions.follow_up_exception(ticket_id=ticket.pk, words="Holds", by=agent, at=hours(40))
 
 
+def test_resolving_solves_nothing_that_was_no_exception(agent, lead):
+    ticket = reported(agent)
+    exceptions.judge_exception(ticket_id=ticket.pk, upheld=False, words="Their own router", by=lead, at=hours(2))
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="Explained", verified="not_needed", by=agent, at=hours(3))
+    assert ServiceException.objects.get(ticket=ticket).solved_at is None
+
+
 def test_a_round_has_one_and_the_next_round_may_have_its_own(agent, lead):
     ticket = reported(agent)
     again = {"ticket_id": ticket.pk, "kind": "product_fault", "words": "And the modem", "by": agent}
