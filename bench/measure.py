@@ -54,10 +54,11 @@ def fill(total: int, agent: User) -> None:
             """
             INSERT INTO cases_case (kind, type, channel, state, subject, customer_id, customer_grade, owner_id,
                 team_id, tier, urgency, severity, complex, priority, unanswered, received_at, created_at, changed_at,
-                closed_because, cycle, version, sort_due_at, clock_state, clock_warn, event_seq, event_hash)
+                closed_because, cycle, version, sort_due_at, clock_state, clock_warn, event_seq, event_hash,
+                link_version)
             SELECT 'ticket', 'enquiry', 'phone', 'in_progress', 'Nothing works since ' || n, %s, 'basic',
                 (%s::bigint[])[1 + n %% %s], %s, 1, 'normal', 'one', false, 4, 0, now(), now(), now(), '', 1, 1,
-                now() + interval '1 day' + n * interval '1 second', 'running', interval '30 minutes', 0, ''
+                now() + interval '1 day' + n * interval '1 second', 'running', interval '30 minutes', 0, '', 1
             FROM generate_series(%s, %s) AS n
             """,
             [customer, owners, len(owners), agent.team_id, present + 1, total],
@@ -65,8 +66,8 @@ def fill(total: int, agent: User) -> None:
         cursor.execute(
             """
             INSERT INTO tickets_ticket (case_ptr_id, description, needs_visit, plan, plan_cost, pause_reason,
-                reviews_passed, resolution, verified, imported)
-            SELECT id, '', false, '', '', '', 0, '', '', false FROM cases_case
+                reviews_passed, resolution, verified, imported, details)
+            SELECT id, '', false, '', '', '', 0, '', '', false, '' FROM cases_case
             WHERE NOT EXISTS (SELECT 1 FROM tickets_ticket t WHERE t.case_ptr_id = cases_case.id)
             """
         )
