@@ -3,9 +3,13 @@
 Whoever asks (portal, agent, SMS, API, a customer who moves, a dispatcher who reassigns), time is taken here and nowhere
 else. Nothing is locked to decide; the insert decides. `INSERT … ON CONFLICT DO NOTHING` waits for whoever is taking
 the same row at this moment and then tells whether it is ours, so of any number of attempts on k technicians exactly k
-succeed. Rows are inserted in order of key and window, and what is given up is deleted last, so that two crews never
-wait for each other in a circle. Only then are the technicians' rows locked, for one more look at the ways between
-windows, which no constraint can keep.
+succeed. Rows are locked and inserted in order of key and window, and what is given up is deleted last, so that two
+crews never wait for each other in a circle. Only then are the technicians' rows locked, for one more look at the ways
+between windows, which no constraint can keep.
+
+A hold is locked before its rows, always. One that has run out keeps nobody from anything: whoever needs its time
+takes the row, and the rest is left to `sweep_holds`, which works in a transaction of its own and waits for nobody.
+Deleted by whoever comes along instead, two who need each other's old time would wait for each other.
 """
 
 from __future__ import annotations
@@ -14,10 +18,11 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from cases.querysets import locks_rows
@@ -129,9 +134,11 @@ def _insert(
     try:
         with transaction.atomic():
             # A hold that ran out, and what this very visit leaves, do not stand in the way.
-            Reservation.objects.filter(
-                Q(expires_at__lte=at) | own, technician__in=crew, starts_at__in=[part.starts_at for part in parts]
-            ).delete()
+            _delete(
+                Reservation.objects.filter(
+                    Q(expires_at__lte=at) | own, technician__in=crew, starts_at__in=[part.starts_at for part in parts]
+                )
+            )
             insert_rows(rows, ignore_conflicts=True)
             present = Reservation.objects.filter(
                 technician__in=crew,
@@ -158,6 +165,16 @@ def _too_far_now(crew: Sequence[int], window: Window, needs: Needs, grid: Grid) 
     """
     list(User.objects.select_for_update(no_key=True).filter(pk__in=crew).order_by("pk").values_list("pk"))
     return {key for key, came in grid.look_again(crew).items() if any(too_far(taken, window, needs) for taken in came)}
+
+
+def _delete(rows: QuerySet[Reservation]) -> None:
+    """Delete reservations, each one locked in the order in which everybody takes them."""
+    if keys := [row.pk for row in _in_order(rows)]:
+        Reservation.objects.filter(pk__in=keys).delete()
+
+
+def _in_order(rows: QuerySet[Reservation], *, skip_locked: bool = False) -> QuerySet[Reservation]:
+    return rows.select_for_update(skip_locked=skip_locked).order_by("technician_id", "starts_at")
 
 
 class _NotAll(Exception):
@@ -268,12 +285,13 @@ def hold_window(
     grid = grid_around(starts_at, at=now)
     window = checked_window(starts_at, at=now, grid=grid)
     needs = Needs.of(services, region)
-    sweep_holds(at=now - HOLD_FOR)
-    held = Hold.objects.filter(key=key).first() if key else None
+    # Robust: the window is held whatever becomes of the tidying up.
+    transaction.on_commit(partial(sweep_holds, at=now - HOLD_FOR), robust=True)
+    held = _live_hold(key, at=now)
     if held is not None:
-        if held.window == window and held.expires_at > now:
+        if held.window == window:
             return held
-        held.delete()
+        _let_go(held)
         grid = grid_around(starts_at, at=now)
     hold = Hold.objects.create(
         key=secrets.token_urlsafe(24),
@@ -290,7 +308,7 @@ def hold_window(
 def extend_hold(key: str, *, at: datetime | None = None) -> Hold:
     """Ten minutes more from now, once (interface.md §13). Raises HoldExpired where nothing is held, or twice."""
     now = at or clock.now()
-    hold = Hold.objects.select_for_update().filter(key=key, expires_at__gt=now).first() if key else None
+    hold = _live_hold(key, at=now)
     if hold is None:
         raise HoldExpired(_("The ten minutes are over."))
     if hold.extended:
@@ -301,36 +319,62 @@ def extend_hold(key: str, *, at: datetime | None = None) -> Hold:
     return hold
 
 
-def release_hold(key: str) -> bool:
-    """Let a hold go; whether there was one."""
-    return bool(key) and Hold.objects.filter(key=key).delete()[0] > 0
+@transaction.atomic
+def release_hold(key: str, *, at: datetime | None = None) -> bool:
+    """Let a hold go; whether it still held something."""
+    hold = _live_hold(key, at=at or clock.now())
+    if hold is not None:
+        _let_go(hold)
+    return hold is not None
+
+
+def _live_hold(key: str, *, at: datetime) -> Hold | None:
+    """The hold, locked, if it still holds something."""
+    return Hold.objects.select_for_update().filter(key=key, expires_at__gt=at).first() if key else None
+
+
+def _let_go(hold: Hold) -> None:
+    _delete(hold.reservations.all())
+    hold.delete()
 
 
 def use_hold(key: str, appointment: Appointment, window: Window, needs: Needs, *, at: datetime) -> list[int] | None:
     """Turn a live hold of that very window into the appointment's reservation; return its crew.
 
-    None without such a hold, or when it was made for other needs: then it is let go. The hold is spent by one
-    conditional UPDATE: of two clicks on *confirm*, one gets it.
+    None without such a hold, or when it was made for other needs: then it is let go. Of two clicks on *confirm*, the
+    one that locks the hold gets it.
     """
-    hold = Hold.objects.filter(key=key, starts_at=window.starts_at).first() if key else None
-    if hold is None:
+    hold = _live_hold(key, at=at)
+    if hold is None or hold.starts_at != window.starts_at:
         return None
-    here = Q(region=None) if needs.region_id is None else Q(region_id=needs.region_id)
-    live = hold.reservations.filter(here, expires_at__gt=at, until=window.starts_at + needs.work)
-    crew = sorted(set(live.values_list("technician_id", flat=True)))
-    won = live.update(hold=None, expires_at=None, appointment=appointment) if len(crew) == needs.crew else 0
+    rows = list(_in_order(hold.reservations.all()))
+    crew = sorted({row.technician_id for row in rows})
+    fits = all(row.region_id == needs.region_id and row.until == window.starts_at + needs.work for row in rows)
+    if not fits or len(crew) != needs.crew:
+        _let_go(hold)
+        return None
+    hold.reservations.update(hold=None, expires_at=None, appointment=appointment)
     hold.delete()
-    return crew if won else None
+    return crew
 
 
+@transaction.atomic
 def sweep_holds(*, at: datetime, most: int = 50) -> int:
-    """Delete some of the holds that ran out; return how many rows went with them.
+    """Delete some of the holds that had run out by `at`; return how many.
 
-    Nothing depends on it: an expired hold holds nothing. Before anything is inserted, and past what others are at.
+    Nothing depends on it: an expired hold holds nothing. It passes by what others are at and so never waits. Not to be
+    called inside a transaction that takes time: that one would wait, with the locks of this one.
     """
-    old = Hold.objects.filter(expires_at__lte=at).select_for_update(skip_locked=locks_rows())
-    keys = list(old.values_list("pk", flat=True)[:most])
-    return Hold.objects.filter(pk__in=keys).delete()[0] if keys else 0
+    skip = locks_rows()
+    old = Hold.objects.filter(expires_at__lte=at).select_for_update(skip_locked=skip).order_by("pk")
+    holds = set(old.values_list("pk", flat=True)[:most])
+    if not holds:
+        return 0
+    rows = Reservation.objects.filter(hold__in=holds)
+    ours = set(_in_order(rows, skip_locked=skip).values_list("pk", flat=True))
+    busy = {hold for row, hold in rows.values_list("pk", "hold_id") if row not in ours}
+    Hold.objects.filter(pk__in=holds - busy).delete()
+    return len(holds - busy)
 
 
 def needs_of(appointment: Appointment, services: Iterable[Any] | None = None) -> Needs:

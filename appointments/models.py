@@ -298,7 +298,8 @@ class Reservation(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["starts_at"], name="reservation_starts")]
-        ordering = ["starts_at", "technician"]
+        # By column: by "technician" it would be by name, every reading a join, and a lock would lock people too.
+        ordering = ["starts_at", "technician_id"]
 
 
 class CompensationRule(models.Model):

@@ -20,7 +20,7 @@ from sla import timers
 
 from . import booking, events, messages
 from .checks import locked
-from .models import Appointment, Hold, WaitlistEntry, WaitlistOffer
+from .models import Appointment, WaitlistEntry, WaitlistOffer
 from .permissions import allow_own
 from .services import arrange_appointment, move_appointment, move_refusals
 from .states import PROMISED, DayPart, Outcome, State
@@ -242,7 +242,7 @@ def _end(offer: WaitlistOffer, outcome: str, *, at: datetime) -> None:
 
 
 def _pass_on(offer: WaitlistOffer, *, at: datetime) -> None:
-    Hold.objects.filter(key=offer.hold_key).delete()
+    booking.release_hold(offer.hold_key, at=at)
     booking.announce_free([offer.starts_at], at=at)
 
 
