@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 from django.utils.translation import gettext_lazy as _
 
-from common.errors import InvalidInput, StaleVersion
+from common import given
+from common.errors import StaleVersion
 
 from .models import Appointment
 
@@ -24,16 +25,6 @@ def locked(appointment_id: int, *, version: int | None = None) -> Appointment:
     return appointment
 
 
-def text(value: str, field: str, message: Any, *, most: int = MOST_NOTE) -> str:
-    """The text without blanks around it. Raises InvalidInput where it is empty or too long."""
-    value = value.strip()
-    if not value:
-        raise InvalidInput(message, field=field)
-    return short(value, field, most=most)
-
-
-def short(value: str, field: str, *, most: int = MOST_NOTE) -> str:
-    value = value.strip()
-    if len(value) > most:
-        raise InvalidInput(_("At most %(most)s characters, please.") % {"most": most}, field=field)
-    return value
+# What is written about a visit: the technician's telephone keeps it until it is sent.
+text = partial(given.text, most=MOST_NOTE)
+short = partial(given.short, most=MOST_NOTE)

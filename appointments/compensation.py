@@ -11,9 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from cases import services as cases
 from cases.facts import Fact
 from common import clock
-from common.errors import DomainError, InvalidInput
+from common.errors import DomainError
+from common.given import choice
 
 from . import events
+from .checks import text
 from .models import Appointment, Compensation, CompensationRule
 from .permissions import allow
 from .states import Exclusion
@@ -50,16 +52,14 @@ def exclude_compensation(
     """A leader finds that nothing is owed, with the reason and the proof in words; the record stays."""
     now = at or clock.now()
     allow(by, "appointments.override")
-    if why not in Exclusion.values:
-        raise InvalidInput(_("Choose one of the values offered."), field="why")
-    if not proof.strip():
-        raise InvalidInput(_("Say what proves it."), field="proof")
+    why = choice(why, Exclusion, "why")
+    proof = text(proof, "proof", _("Say what proves it."))
     owed = Compensation.objects.get(pk=compensation_id)
     appointment: Appointment = Appointment.objects.locked(owed.appointment_id)
     owed.refresh_from_db()
     if owed.excluded:
         raise DomainError(_("This was decided already."))
-    owed.excluded, owed.proof, owed.decided_by, owed.decided_at = why, proof.strip(), by, now
+    owed.excluded, owed.proof, owed.decided_by, owed.decided_at = why, proof, by, now
     owed.save(update_fields=["excluded", "proof", "decided_by", "decided_at"])
     cases.record(
         appointment,

@@ -18,6 +18,7 @@ from cases.models import Note
 from cases.states import Channel
 from common import clock
 from common.errors import DomainError, InvalidInput
+from common.given import choice, choices
 from common.transitions import run
 from customers.models import Customer
 from staff.models import User
@@ -131,11 +132,8 @@ def rate_visit(
         raise DomainError(_("A visit can be rated when it is done."))
     if score not in range(1, 6):
         raise InvalidInput(_("Choose 1 to 5."), field="score")
-    if not set(reasons) <= set(RatingReason.values):
-        raise InvalidInput(_("Choose one of the values offered."), field="reasons")
-    if callback and callback not in CallTime.values:
-        raise InvalidInput(_("Choose one of the values offered."), field="callback")
-    if callback and by.phone is None:
+    reasons = choices(reasons, RatingReason, "reasons")
+    if callback and choice(callback, CallTime, "callback") and by.phone is None:
         raise InvalidInput(_("We have no telephone number of yours."), field="callback")
     low = score <= LOW_SCORE
     comment = short(comment, "comment")
@@ -144,7 +142,7 @@ def rate_visit(
     rating = VisitRating.objects.create(
         appointment=appointment,
         score=score,
-        reasons=list(dict.fromkeys(reasons)) if low else [],
+        reasons=reasons if low else [],
         comment=comment,
         callback=callback,
         channel=channel,

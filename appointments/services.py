@@ -20,6 +20,7 @@ from cases.models import Note
 from cases.states import SPOKEN_CHANNELS, Channel
 from common import clock
 from common.errors import DomainError, InvalidInput
+from common.given import choice
 from common.transitions import run
 from customers.models import Address, Customer, Region
 from sla.services import break_promise
@@ -93,8 +94,7 @@ def book_appointment(
         return Appointment.objects.get(pk=sent.case_id)
     if not services:
         raise InvalidInput(_("Choose what is to be done."), field="services")
-    if channel not in Channel.values:
-        raise InvalidInput(_("Choose one of the values offered."), field="channel")
+    channel = choice(channel, Channel, "channel")
     if address is not None and address.customer_id != customer.pk:
         raise InvalidInput(_("This is not an address of this customer."), field="address")
     if ticket is not None and ticket.customer_id not in (None, customer.pk):
@@ -237,7 +237,7 @@ def move_appointment(
     now = at or clock.now()
     appointment = locked(appointment_id, version=version)
     allow_own(by, appointment, "appointments.book", "dispatch.change")
-    side = Side.CUSTOMER if isinstance(by, Customer) else _side(side)
+    side = Side.CUSTOMER if isinstance(by, Customer) else choice(side, Side, "side")
     if appointment.state == State.REQUESTED:
         return _book(appointment, starts_at, booking.needs_of(appointment), hold=hold, prefer=prefer, at=now, by=by)
     facts = []
@@ -324,7 +324,7 @@ def cancel_appointment(
     now = at or clock.now()
     appointment = locked(appointment_id, version=version)
     allow_own(by, appointment, "appointments.book", "dispatch.change")
-    side = Side.CUSTOMER if isinstance(by, Customer) else _side(side)
+    side = Side.CUSTOMER if isinstance(by, Customer) else choice(side, Side, "side")
     reason = text(reason, "reason", _("Say why it is cancelled.")) if side == Side.US else short(reason, "reason")
     facts = []
     if side == Side.CUSTOMER and (refusals := cancel_refusals(appointment, at=now)):
@@ -369,12 +369,6 @@ def release_appointment(
     promises.promise_arrangement(appointment, at=now)
     booking.give_back(appointment, at=now)
     return appointment
-
-
-def _side(side: str) -> str:
-    if side not in Side.values:
-        raise InvalidInput(_("Choose one of the values offered."), field="side")
-    return side
 
 
 def _overridden(override: str, by: Any) -> Any:

@@ -22,6 +22,7 @@ from cases.facts import digest
 from cases.models import Case, Note
 from common import clock
 from common.errors import DomainError, InvalidInput, TransitionRefused
+from common.given import choice
 from common.transitions import refusals, run
 from customers.services import reveal
 from notifications.models import Message
@@ -266,8 +267,7 @@ def fail(*, appointment_id: int, reason: str, note: str, by: User | None, at: da
     """Not solved on this visit: it needs another time, or another unit (requirements.md FLD-07, FLD-15)."""
     now = at or clock.now()
     appointment = _visit(appointment_id, by)
-    if reason not in FailReason.values:
-        raise InvalidInput(_("Choose one of the values offered."), field="reason")
+    reason = choice(reason, FailReason, "reason")
     note = text(note, "note", _("Say what was found."))
     appointment.fail_reason = reason
     run(appointment.fail)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from cases import services as cases
 from common import clock
 from common.errors import DomainError, InvalidInput
+from common.given import choices
 from sla import timers
 
 from . import booking, events, messages
@@ -59,15 +60,13 @@ def join_waitlist(
         )
     if first_on and last_on and last_on < first_on:
         raise InvalidInput(_("The last day comes before the first."), field="last_on")
-    if not set(weekdays) <= set(range(1, 8)):
-        raise InvalidInput(_("Choose one of the values offered."), field="weekdays")
-    if not set(parts) <= set(DayPart.values):
-        raise InvalidInput(_("Choose one of the values offered."), field="parts")
+    weekdays = choices(weekdays, range(1, 8), "weekdays")
+    parts = choices(parts, DayPart, "parts")
     entry = WaitlistEntry.objects.filter(appointment=appointment).first() or WaitlistEntry(appointment=appointment)
     wish = {
         "first_on": first_on,
         "last_on": last_on,
-        "weekdays": sorted(set(weekdays)),
+        "weekdays": sorted(weekdays),
         "parts": [part for part in DayPart.values if part in parts],
     }
     if entry.pk and entry.ended_at is None and all(getattr(entry, name) == value for name, value in wish.items()):

@@ -1,11 +1,16 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
 
 
 class CasesConfig(AppConfig):
     name = "cases"
 
     def ready(self) -> None:
-        from . import events, triggers  # noqa: F401
+        from common.append_only import Guarded, guard
 
-        post_migrate.connect(triggers.install, sender=self, dispatch_uid="cases.triggers")
+        from . import events  # noqa: F401
+
+        guard(
+            self,
+            Guarded("cases_caseevent", "cases_timeline", "the timeline is append-only", erasable=True),
+            Guarded("cases_attachment", "cases_attachments", "attachments are append-only", erasable=True),
+        )

@@ -32,6 +32,7 @@ from django.utils.translation import gettext_lazy as _
 
 from common.bulk import insert_rows
 from common.errors import DomainError, InvalidInput
+from common.given import choice
 from customers.models import Customer
 
 from . import events
@@ -229,8 +230,8 @@ def attach(
     sent. Raises InvalidInput (field `files`) when the case has as many as it may have.
     """
     kind = kind or (Attachment.Kind.PHOTO if file.content_type.startswith("image/") else Attachment.Kind.DOCUMENT)
-    if kind not in Attachment.Kind.values or visibility not in Note.Visibility.values:
-        raise InvalidInput(_("Choose one of the values offered."), field="kind")
+    kind = choice(kind, Attachment.Kind, "kind")
+    visibility = choice(visibility, Note.Visibility, "visibility")
     present = Attachment.objects.filter(case_id=case.pk)
     same = present.filter(note=note, visibility=visibility, digest=file.digest).first()
     if same is not None:

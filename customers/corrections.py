@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from common import clock
+from common import clock, given
 from common.errors import InvalidInput, NotAllowed, StaleVersion
 
 from . import lookup
@@ -107,10 +107,11 @@ class _File:
         )
 
     def rename(self, wanted: str | None) -> None:
-        if wanted is None or (name := wanted.strip()) == self.customer.name:
+        if wanted is None:
             return
-        if not name:
-            raise InvalidInput(_("Enter the customer's name."), field="name")
+        name = given.text(wanted, "name", _("Enter the customer's name."))
+        if name == self.customer.name:
+            return
         before, self.customer.name = self.customer.name, name
         self.customer.save(update_fields=["name"])
         self.customer.name_pieces.all().delete()
@@ -124,9 +125,7 @@ class _File:
             return
         if not self.by.may("customers.grade"):
             raise NotAllowed(field="grade")
-        if grade not in Grade.values:
-            raise InvalidInput(_("Choose one of the values offered."), field="grade")
-        before, self.customer.grade = self.customer.grade, grade
+        before, self.customer.grade = self.customer.grade, given.choice(grade, Grade, "grade")
         self.customer.save(update_fields=["grade"])
         self.record(What.GRADE, before=before, after=grade)
 

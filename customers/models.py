@@ -216,7 +216,7 @@ class IdentityCheck(models.TextChoices):
 
 
 class ChangeRecord(models.Model):
-    """One change of a customer's file: who, what, when, and how the identity was checked. Never changed itself.
+    """One change of a customer's file: who, what, when, and how the identity was checked. Triggers refuse to change it.
 
     What stood there and what stands there now are protected like the file; for a contact or an address `item` is
     "contact:ID" or "address:ID". The person is kept by number and name, as in AccessRecord.

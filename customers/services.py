@@ -11,7 +11,7 @@ from django.core.validators import validate_email
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
-from common import clock, typed
+from common import clock, given, typed
 from common.errors import DomainError, InvalidInput
 
 from . import lookup
@@ -39,9 +39,7 @@ def register_customer(
     **fields: Any,
 ) -> Customer:
     """Create a customer file with its look-up hashes. Raises InvalidInput naming the field that cannot be taken."""
-    name = name.strip()
-    if not name:
-        raise InvalidInput(_("Enter the customer's name."), field="name")
+    name = given.text(name, "name", _("Enter the customer's name."))
     contacts = _contacts(phone=phone, email=email)
     with transaction.atomic(savepoint=False):
         customer = Customer.objects.create(name=name, created_at=at or clock.now(), **fields)
@@ -57,8 +55,8 @@ def register_customer(
 
 
 def _contacts(*, phone: str, email: str) -> list[Contact]:
-    given = {Contact.Kind.PHONE: phone, Contact.Kind.EMAIL: email}
-    return [new_contact(kind, value) for kind, value in given.items() if value.strip()]
+    typed_in = {Contact.Kind.PHONE: phone, Contact.Kind.EMAIL: email}
+    return [new_contact(kind, value) for kind, value in typed_in.items() if value.strip()]
 
 
 def new_contact(kind: Contact.Kind, value: str) -> Contact:
@@ -185,8 +183,7 @@ def change_customer(*, customer_id: int, by: Any, at: datetime | None = None, **
         "vulnerable": [True, False],
     }
     for name, value in changes.items():
-        if value not in offered[name]:
-            raise InvalidInput(_("Choose one of the values offered."), field=name)
+        given.choice(value, offered[name], name)
     with transaction.atomic():
         customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
         changed = {name: value for name, value in changes.items() if getattr(customer, name) != value}

@@ -48,6 +48,15 @@ class Line:
         return masking.phone(self.message.sender) if self.message.sender.startswith("+") else self.message.sender
 
     @property
+    def stopped(self) -> str:
+        """Why the system did not read it, in words; empty where it did."""
+        if not self.message.is_stopped:
+            return ""
+        if self.message.answer_id is not None:
+            return _("Too many in an hour; the sender was told")
+        return _("Too many in an hour; not answered")
+
+    @property
     def typed(self) -> str:
         """What stands in the field of the number: not what was chosen from the list."""
         return "" if self.given in {case.number for case in self.cases} else self.given

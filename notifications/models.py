@@ -93,6 +93,8 @@ class InboundMessage(models.Model):
         LIMITED = "limited", _("Too many; the sender was told")
         SILENCED = "silenced", _("Too many")
 
+    STOPPED = (Outcome.LIMITED, Outcome.SILENCED)
+
     channel = models.CharField(max_length=8, choices=Message.Channel)
     sender = EncryptedTextField()
     lookup = models.CharField(max_length=32)
@@ -121,8 +123,23 @@ class InboundMessage(models.Model):
             models.Index(
                 fields=["-dealt_at", "-id"], condition=models.Q(dealt_at__isnull=False), name="inbound_dealt_with"
             ),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(outcome__in=["limited", "silenced"], dealt_at=None),
+                name="inbound_stopped",
+            ),
         ]
         ordering = ["pk"]
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was one too many of its sender's, and so was not read."""
+        return self.outcome in self.STOPPED
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether somebody has yet to say what becomes of it."""
+        return self.dealt_at is None and (self.outcome == self.Outcome.WAITING or self.is_stopped)
 
     @property
     def text(self) -> str:

@@ -17,6 +17,7 @@ from cases.models import Case
 from cases.querysets import locks_rows
 from common import clock
 from common.errors import DomainError, InvalidInput
+from common.given import choice
 from customers.lookup import normal_phone
 from customers.models import Customer
 
@@ -123,8 +124,7 @@ def send_to(
     Idempotent by `key`. `calendar` is an iCalendar file, which e-mail carries. At `valid_until` a message not yet sent
     is cancelled. Raises InvalidInput for a `recipient` that is none, DomainError where nothing carries the channel.
     """
-    if channel not in (Message.Channel.SMS, Message.Channel.EMAIL):
-        raise InvalidInput(_("Choose one of the values offered."), field="channel")
+    choice(channel, (Message.Channel.SMS, Message.Channel.EMAIL), "channel")
     if channel == Message.Channel.SMS:
         recipient = normal_phone(recipient, field="recipient")
     elif "@" not in recipient:

@@ -44,6 +44,32 @@ def own_words(label: Any, *, required: bool = True, rows: int = 4) -> forms.Char
     return field
 
 
+def one_of(label: Any = None, choices: Any = (), *, required: bool = True, coerce: Any = str) -> forms.TypedChoiceField:
+    """Radios; `choices` that depend on the reader are set by the form."""
+    return forms.TypedChoiceField(
+        label=label,
+        choices=choices,
+        coerce=coerce,
+        required=required,
+        widget=forms.RadioSelect,
+        error_messages=CHOOSE,
+    )
+
+
+def some_of(
+    label: Any, choices: Any = (), *, required: bool = False, coerce: Any = str
+) -> forms.TypedMultipleChoiceField:
+    """Boxes to tick."""
+    return forms.TypedMultipleChoiceField(
+        label=label,
+        choices=choices,
+        coerce=coerce,
+        required=required,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages=CHOOSE,
+    )
+
+
 # --- signing in ------------------------------------------------------------------------------------------------------
 
 
@@ -70,7 +96,7 @@ class CodeForm(PortalForm):
 class WhoForm(PortalForm):
     """Several customers share the number: who is it?"""
 
-    who = forms.ChoiceField(label=_("Who are you?"), widget=forms.RadioSelect, error_messages=CHOOSE)
+    who = one_of(_("Who are you?"))
 
     NOBODY = "nobody"
 
@@ -97,7 +123,7 @@ class LostLinkForm(PortalForm):
 
 
 class ServiceForm(PortalForm):
-    service = forms.ChoiceField(label=_("Which service is it?"), widget=forms.RadioSelect, error_messages=CHOOSE)
+    service = one_of(_("Which service is it?"))
 
     def __init__(self, *args: Any, subject: Subject, draft: Draft, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -109,7 +135,7 @@ class ServiceForm(PortalForm):
 class WhatForm(PortalForm):
     """What it is, of what the house knows, and the customer's own words; words are needed where nothing fits."""
 
-    what = forms.ChoiceField(widget=forms.RadioSelect, required=False, error_messages=CHOOSE)
+    what = one_of(required=False)
     words = own_words(_("In your own words"), required=False)
 
     def __init__(self, *args: Any, subject: Subject, draft: Draft, **kwargs: Any) -> None:
@@ -154,7 +180,7 @@ def _named(matter: Category) -> str:
 class WhereForm(PortalForm):
     """One of the addresses on file, or a new one."""
 
-    place = forms.ChoiceField(label=_("Where is it?"), widget=forms.RadioSelect, error_messages=CHOOSE)
+    place = one_of(_("Where is it?"))
     region = forms.ModelChoiceField(
         Region.objects.all(),
         label=_("Region"),

@@ -15,7 +15,7 @@ from appointments.wording import weekday_text
 from customers.models import Customer
 
 from . import booking, times
-from .forms import CHOOSE, NameForm, PortalForm, WhereForm, own_words
+from .forms import NameForm, PortalForm, WhereForm, one_of, own_words, some_of
 from .reports import NEW_PLACE
 
 MOST = int(booking.MOST_WORK.total_seconds() // 60)
@@ -24,9 +24,7 @@ MOST = int(booking.MOST_WORK.total_seconds() // 60)
 class ServicesForm(PortalForm):
     """What is to be done; several services of one order are done in one visit."""
 
-    services = forms.MultipleChoiceField(
-        label=gettext_lazy("What shall we do?"), widget=forms.CheckboxSelectMultiple, error_messages=CHOOSE
-    )
+    services = some_of(gettext_lazy("What shall we do?"), required=True)
 
     def __init__(self, *args: Any, offered: list[VisitService], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -131,20 +129,8 @@ class CancelForm(PortalForm):
 class WishForm(PortalForm):
     """When somebody could be at home: nothing ticked means any day, any hour."""
 
-    weekdays = forms.TypedMultipleChoiceField(
-        label=gettext_lazy("On which days?"),
-        coerce=int,
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        error_messages=CHOOSE,
-    )
-    parts = forms.MultipleChoiceField(
-        label=gettext_lazy("At what time of the day?"),
-        choices=DayPart.choices,
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        error_messages=CHOOSE,
-    )
+    weekdays = some_of(gettext_lazy("On which days?"), coerce=int)
+    parts = some_of(gettext_lazy("At what time of the day?"), DayPart.choices)
     first_on = day_field(pgettext_lazy("the first day of several", "From"))
     last_on = day_field(pgettext_lazy("the last day of several", "Until"))
 
@@ -167,27 +153,13 @@ SCORES = (
 
 
 class RateForm(PortalForm):
-    score = forms.TypedChoiceField(
-        label=gettext_lazy("How satisfied were you with this visit?"),
-        choices=SCORES,
-        coerce=int,
-        widget=forms.RadioSelect,
-        error_messages=CHOOSE,
-    )
-    reasons = forms.MultipleChoiceField(
-        label=gettext_lazy("What went wrong?"),
-        choices=RatingReason.choices,
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        error_messages=CHOOSE,
-    )
+    score = one_of(gettext_lazy("How satisfied were you with this visit?"), SCORES, coerce=int)
+    reasons = some_of(gettext_lazy("What went wrong?"), RatingReason.choices)
     comment = own_words(gettext_lazy("Anything else?"), required=False, rows=3)
-    callback = forms.ChoiceField(
-        label=gettext_lazy("Shall we call you about it?"),
-        choices=[("", gettext_lazy("No need")), *CallTime.choices],
+    callback = one_of(
+        gettext_lazy("Shall we call you about it?"),
+        [("", gettext_lazy("No need")), *CallTime.choices],
         required=False,
-        widget=forms.RadioSelect,
-        error_messages=CHOOSE,
     )
 
     def __init__(self, *args: Any, phone: str, **kwargs: Any) -> None:

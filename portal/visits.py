@@ -31,6 +31,7 @@ from . import words
 from .doors import Door
 from .matters import Row, Step
 from .times import Kept, short_window
+from .visit_steps import steps_of
 from .words import Standing
 
 SHOWN = 100
@@ -405,91 +406,9 @@ class Visit:
     def rated_low(self) -> bool:
         return self.rating is not None and self.rating.score <= LOW_SCORE
 
-    # --- steps
-
     @cached_property
     def steps(self) -> list[Step]:
-        """What was done, what is now and what comes, in words."""
-        visit, at = self.visit, self._at
-        steps = []
-        ticket = visit.for_ticket
-        if ticket is not None and self.door.signed_in:
-            told = _("Fault reported") if ticket.type == "fault" else _("Received")
-            steps.append(Step("done", "check", told, at(ticket.received_at)))
-        if visit.state == State.REQUESTED:
-            steps.append(Step("done", "check", _("Visit asked for"), at(visit.received_at)))
-        else:
-            steps.append(Step("done", "check", _("Visit booked"), at(visit.received_at)))
-        if visit.reconfirmed_at and visit.state != State.CANCELLED:
-            steps.append(Step("done", "check", _("You confirmed the time"), at(visit.reconfirmed_at)))
-        return steps + _FOLLOWING[visit.state](self)
-
-    def _at(self, moment: datetime) -> str:
-        return words.when(moment, self.now)
-
-    def _to_agree(self) -> list[Step]:
-        said = {
-            State.ABSENT: _("We did not meet you"),
-            State.MISSED: _("We did not come"),
-            State.FAILED: _("Not solved on this visit"),
-        }.get(State(self.visit.state))
-        before = [Step("broken", "triangle-alert", said, self.short)] if said else []
-        title = pgettext("step of a visit", "A new time") if said else pgettext("step of a visit", "A time")
-        return [*before, Step("now", "calendar-clock", title, self.sentence), *self._to_come()]
-
-    def _to_come(self) -> list[Step]:
-        return [Step("next", "truck", _("The technician comes")), Step("next", "circle-check", _("Work done"))]
-
-    def _booked(self) -> list[Step]:
-        who = self.technician
-        waiting = _("%(technician)s. You are told before they set off.") % {"technician": who} if who else self.sentence
-        work_done = Step("next", "circle-check", _("Work done"), _("Then we ask you how it went."))
-        if self.asks:
-            return [
-                Step("now", "message-circle", _("Please confirm the time"), _("So that nobody comes in vain.")),
-                Step("next", "truck", _("The technician comes"), waiting),
-                work_done,
-            ]
-        return [Step("now", "calendar-clock", _("Waiting for the visit"), waiting), work_done]
-
-    def _under_way(self) -> list[Step]:
-        said = _("%(technician)s. %(sentence)s") % {"technician": self.technician, "sentence": self.sentence}
-        return [
-            Step("now", "truck", _("On the way to you"), said if self.technician else self.sentence),
-            Step("next", "circle-check", _("Work done"), _("Then we ask you how it went.")),
-        ]
-
-    def _on_site(self) -> list[Step]:
-        return [
-            Step("now", "wrench", _("At work with you"), self.technician),
-            Step("next", "circle-check", _("Work done"), _("Then we ask you how it went.")),
-        ]
-
-    def _done(self) -> list[Step]:
-        steps = []
-        if self.visit.arrived_at:
-            steps.append(Step("done", "check", _("The technician came"), self._at(self.visit.arrived_at)))
-        if self.visit.closed_at:
-            steps.append(Step("done", "check", _("Work done"), self._at(self.visit.closed_at)))
-        if self.rating is not None:
-            steps.append(Step("done", "check", _("You rated the visit"), self._at(self.rating.at)))
-        elif self.may_rate:
-            steps.append(Step("now", "star", _("How was it?"), _("Takes less than 20 seconds.")))
-        return steps
-
-    def _cancelled(self) -> list[Step]:
-        closed = self.visit.closed_at
-        return [Step("broken", "x", _("Cancelled"), self._at(closed) if closed else "")]
-
-
-_FOLLOWING: dict[str, Callable[[Visit], list[Step]]] = {
-    **dict.fromkeys(TO_BOOK, Visit._to_agree),
-    **dict.fromkeys(PROMISED, Visit._booked),
-    State.UNDER_WAY: Visit._under_way,
-    State.ON_SITE: Visit._on_site,
-    State.DONE: Visit._done,
-    State.CANCELLED: Visit._cancelled,
-}
+        return steps_of(self)
 
 
 def staff_number(person: Any) -> str:

@@ -1,6 +1,5 @@
 from django.apps import AppConfig
 from django.contrib.auth.signals import user_logged_in
-from django.db.models.signals import post_migrate
 
 
 class StaffConfig(AppConfig):
@@ -8,8 +7,7 @@ class StaffConfig(AppConfig):
 
     def ready(self) -> None:
         from common import session
-
-        from . import triggers
+        from common.append_only import Guarded, guard
 
         user_logged_in.connect(session.begin, dispatch_uid="staff.session")
-        post_migrate.connect(triggers.install, sender=self, dispatch_uid="staff.triggers")
+        guard(self, Guarded("staff_staffrecord", "staff_records", "the trail of changes about people is append-only"))

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from common import clock, clockface
 from common.errors import InvalidInput, NotAllowed
+from common.given import choice
 
 from .models import User
 from .records import record
@@ -129,8 +130,7 @@ def enter_leave(
     Raises InvalidInput: ends before it starts, longer than a year, overlapping leave.
     """
     _allow(by)
-    if kind not in Leave.Kind.values:
-        raise InvalidInput(_("Choose one of the values offered."), field="kind")
+    kind = choice(kind, Leave.Kind, "kind")
     _check_span(starts_at, ends_at, LONGEST_LEAVE, _("Leave lasts at most a year."))
     person = _locked([user_id])[user_id]
     clash = Leave.objects.filter(user=person, starts_at__lt=ends_at, ends_at__gt=starts_at).first()
@@ -165,8 +165,7 @@ def plan_duty(
 ) -> Duty:
     """Put somebody on the duty roster. Several people may share a duty; one person has each duty once at a time."""
     _allow(by)
-    if role not in Duty.Role.values:
-        raise InvalidInput(_("Choose one of the values offered."), field="role")
+    role = choice(role, Duty.Role, "role")
     _check_span(starts_at, ends_at, LONGEST_DUTY, _("A duty lasts at most a month."))
     person = _locked([user_id])[user_id]
     clash = Duty.objects.filter(user=person, role=role, starts_at__lt=ends_at, ends_at__gt=starts_at).first()

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from common import clock
 from common.errors import InvalidInput, NotAllowed
+from common.given import text
 
 from .models import User
 from .records import record
@@ -161,11 +162,10 @@ def _checked_names(code: str, name_zh: str, name_en: str) -> dict[str, str]:
         validate_slug(code)
     except ValidationError:
         raise InvalidInput(_("A code is letters, digits and hyphens."), field="code") from None
-    names = {"name_zh": name_zh.strip(), "name_en": name_en.strip()}
-    for name, value in names.items():
-        if not value:
-            raise InvalidInput(_("Enter a name in both languages."), field=name)
-    return names
+    needed = _("Enter a name in both languages.")
+    return {
+        name: text(value, name, needed, most=80) for name, value in {"name_zh": name_zh, "name_en": name_en}.items()
+    }
 
 
 @transaction.atomic

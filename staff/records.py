@@ -1,4 +1,4 @@
-"""The trail of what was changed about people: rows that are only ever added (staff.triggers guards them)."""
+"""The trail of what was changed about people: rows that are only ever added (staff.apps guards them)."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from common import clock
 from common.errors import DomainError, InvalidInput, NotAllowed
+from common.given import choice, text
 from common.keys import changed
 
 from .models import Team, User
@@ -37,26 +38,19 @@ def _checked_password(password: str, user: User) -> str:
     return password
 
 
-def _checked_role(role: str) -> str:
-    if role not in Role.values:
-        raise InvalidInput(_("Choose one of the values offered."), field="role")
-    return role
-
-
 @transaction.atomic
 def create_person(
     *, username: str, name: str, role: str, password: str, by: User | None, team: Team | None = None, email: str = ""
 ) -> User:
     """Give somebody a sign-in. Raises InvalidInput naming the field that cannot be taken."""
     _allow(by)
-    username, name = username.strip(), name.strip()
+    username = username.strip()
     if not username or len(username) > 60 or any(character.isspace() for character in username):
         raise InvalidInput(_("A sign-in name is one word of at most 60 characters."), field="username")
-    if not name:
-        raise InvalidInput(_("Enter the person's name."), field="name")
+    name = text(name, "name", _("Enter the person's name."), most=80)
     if User.objects.filter(username__iexact=username).exists():
         raise InvalidInput(_("Somebody has this sign-in name already."), field="username")
-    person = User(username=username, name=name, role=_checked_role(role), team=team, email=email.strip())
+    person = User(username=username, name=name, role=choice(role, Role, "role"), team=team, email=email.strip())
     person.set_password(_checked_password(password, person))
     person.save()
     record("person_created", by=by, at=clock.now(), about=person, role=role, team=person.team_id)
@@ -81,10 +75,8 @@ def change_person(
         raise User.DoesNotExist
     person = locked[person_id]
     administrators = [row for row in locked.values() if row.role == Role.ADMINISTRATOR and row.is_active]
-    name = name.strip()
-    if not name:
-        raise InvalidInput(_("Enter the person's name."), field="name")
-    _checked_role(role)
+    name = text(name, "name", _("Enter the person's name."), most=80)
+    role = choice(role, Role, "role")
     if by is not None and by.pk == person.pk and (role != person.role or not is_active):
         raise InvalidInput(
             _("Nobody changes their own role or signs themselves off. Ask another administrator."), field="role"
@@ -129,10 +121,8 @@ def save_team(
 ) -> Team:
     """Add a team, or change the one with `team_id`; its code stays as it was made."""
     _allow(by)
-    name_zh, name_en = name_zh.strip(), name_en.strip()
-    for field, value in {"name_zh": name_zh, "name_en": name_en}.items():
-        if not value:
-            raise InvalidInput(_("A team needs a name in both languages."), field=field)
+    name_zh = text(name_zh, "name_zh", _("A team needs a name in both languages."), most=80)
+    name_en = text(name_en, "name_en", _("A team needs a name in both languages."), most=80)
     if team_id is not None:
         team = Team.objects.select_for_update(no_key=True).get(pk=team_id)
     else:

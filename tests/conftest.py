@@ -67,14 +67,12 @@ def _flush_past_the_timeline() -> Iterator[None]:
     the flush itself, puts them back."""
     from django.test import TransactionTestCase
 
-    from cases import triggers as timeline
-    from staff import triggers as trail
+    from common import append_only
 
     flush = TransactionTestCase._fixture_teardown
 
     def remove_and_flush(case: TransactionTestCase) -> None:
-        timeline.let_be_emptied()
-        trail.remove_delete_trigger()
+        append_only.let_be_emptied()
         flush(case)
 
     TransactionTestCase._fixture_teardown = remove_and_flush

@@ -14,10 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from cases import services as cases
 from common import clock
 from common.errors import DomainError, InvalidInput
+from common.given import choice, text
 from staff.models import User
 
 from . import events, notes, permissions
-from .given import choice, text
 from .models import Ticket
 from .states import CheckItem, Details, Type
 

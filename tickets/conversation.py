@@ -16,13 +16,13 @@ from cases.models import Note
 from cases.states import Channel
 from common import clock
 from common.errors import InvalidInput
+from common.given import choice, text
 from common.transitions import run
 from customers.models import Customer
 from notifications.services import notify
 from staff.models import User
 
 from . import ending, events, notes, permissions
-from .given import choice, text
 from .meanwhile import require_not_overtaken
 from .models import Ticket
 from .states import State, WaitReason

@@ -12,6 +12,7 @@ from cases import services as cases
 from cases.states import Channel
 from common import clock
 from common.errors import DomainError
+from common.given import choice, text
 from common.transitions import run
 from customers.models import Customer
 from notifications.services import notify
@@ -19,7 +20,6 @@ from sla import timers
 from staff.models import User
 
 from . import events, exceptions, notes, permissions, silence, summaries
-from .given import choice, text
 from .models import REOPEN_FOR, Ticket
 from .states import State, Verified
 

@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy as _
 from cases import services as cases
 from common import clock
 from common.errors import DomainError
+from common.given import choice, text
 from sla import escalation
 from staff.models import User
 
 from . import events, permissions, silence
-from .given import choice, text
 from .models import ServiceException, Ticket
 from .states import ExceptionKind
 

@@ -13,10 +13,10 @@ from cases.models import Category
 from cases.states import Severity, Urgency
 from common import clock
 from common.errors import DomainError, InvalidInput
+from common.given import choice, text
 from staff.models import User
 
 from . import events, notes, permissions, silence
-from .given import choice, text
 from .models import Ticket
 from .states import Type
 

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from common import clock
 from common.errors import DomainError, InvalidInput
+from common.given import text
 from customers.lookup import normal_phone, phone_index
 from customers.models import Region
 from notifications.services import send_to
@@ -25,7 +26,6 @@ from sla import timers
 from staff.models import User
 
 from . import permissions
-from .given import text
 from .models import Outage, OutageFollower, Ticket
 from .states import Type
 

@@ -21,13 +21,13 @@ from cases.states import SPOKEN_CHANNELS, Channel, Severity, Urgency
 from common import clock
 from common.bulk import reserve_key
 from common.errors import DomainError, InvalidInput, NotAllowed
+from common.given import choice, text
 from common.transitions import run
 from customers.models import Address, Customer, Region
 from notifications.services import notify
 from staff.models import Team, User
 
 from . import events, notes, permissions
-from .given import choice, text
 from .importing import walk
 from .models import Ticket
 from .states import HoldReason, State, Type, WaitReason

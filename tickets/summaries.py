@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from cases import services as cases
 from common import clock
 from common.errors import DomainError, InvalidInput
+from common.given import short
 from staff.models import User
 
 from . import events, notes, permissions
@@ -59,10 +60,8 @@ def add_summary(
     ticket: Ticket, *, went_well: str, went_badly: str, idea: str, at: datetime, by: User | None, key: str = ""
 ) -> None:
     """What `summarize_ticket` writes on a ticket whose lock is held; nothing where nothing was said."""
-    said = {"went_well": went_well.strip(), "went_badly": went_badly.strip(), "idea": idea.strip()}
-    for field, words in said.items():
-        if len(words) > LONGEST:
-            raise InvalidInput(_("At most %(most)s characters, please.") % {"most": LONGEST}, field=field)
+    written = {"went_well": went_well, "went_badly": went_badly, "idea": idea}
+    said = {field: short(words, field, most=LONGEST) for field, words in written.items()}
     lines = {
         "went_well": gettext("What went well: %(words)s"),
         "went_badly": gettext("What did not go well: %(words)s"),

@@ -18,7 +18,7 @@ from desk import intake, texts
 from desk.doors import requires
 from desk.intake import IntakeForm
 from desk.outagenotice import OutageNotice, at_intake
-from notifications.waiting import waiting
+from notifications.models import InboundMessage
 
 
 @requires("tickets.open")
@@ -29,8 +29,8 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         asked = {name: request.GET.get(name, "") for name in ("phone", "customer") if request.GET.get(name)}
         if request.GET.get("text"):
-            message = waiting().filter(pk=typed.key(request.GET["text"])).first()
-            if message is None:
+            message = InboundMessage.objects.filter(pk=typed.key(request.GET["text"])).first()
+            if message is None or not message.is_undecided:
                 messages.warning(request, _("Somebody has dealt with this text message already."))
                 return redirect("desk:texts")
             asked |= texts.begun(message)

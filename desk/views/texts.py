@@ -1,9 +1,11 @@
-"""Text messages that nobody understood: read them, make one a ticket, put it to a case, or mark it as done."""
+"""Text messages that nobody understood, or that were too many: make one a ticket, put it to a case, end it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +20,7 @@ from desk import texts
 from desk.doors import requires
 from desk.views.settings import tabs
 from notifications.models import InboundMessage
-from notifications.waiting import dealt_with, settle, waiting
+from notifications.waiting import dealt_with, settle, stopped, waiting
 
 PAGE = 20
 MOST_NUMBER = 40
@@ -27,7 +29,8 @@ MOST_NUMBER = 40
 @requires("customers.see")
 @require_GET
 def index(request: HttpRequest) -> HttpResponse:
-    return _page(request)
+    tab = request.GET.get("tab", "")
+    return _page(request, tab if tab in LISTS else "waiting")
 
 
 @requires("tickets.open")
@@ -45,7 +48,7 @@ def attach(request: HttpRequest, pk: int) -> HttpResponse:
     except DomainError as refusal:
         return _refused(request, message, refusal, given=number[:MOST_NUMBER])
     messages.success(request, _("The text message is part of %(number)s now.") % {"number": case.number})
-    return redirect("desk:texts")
+    return redirect(_list_of(message))
 
 
 @requires("tickets.open")
@@ -59,24 +62,37 @@ def done(request: HttpRequest, pk: int) -> HttpResponse:
     except DomainError as refusal:
         return _refused(request, message, refusal)
     messages.success(request, _("Marked as done."))
-    return redirect("desk:texts")
+    return redirect(_list_of(message))
+
+
+def _list_of(message: InboundMessage) -> str:
+    """The address of the list on which the text stands or stood."""
+    return reverse("desk:texts") + ("?tab=stopped" if message.is_stopped else "")
 
 
 def _refused(request: HttpRequest, message: InboundMessage, refusal: DomainError, *, given: str = "") -> HttpResponse:
     """The page with the reason beside the text, or over the list where the text has left it."""
     words = " ".join(str(reason) for reason in refusal.reasons)
     message.refresh_from_db()
-    if message.outcome == InboundMessage.Outcome.WAITING:
-        return _page(request, wrong=(message.pk, words, given), status=refusal.status)
+    tab = "stopped" if message.is_stopped else "waiting"
+    if message.is_undecided:
+        return _page(request, tab, wrong=(message.pk, words, given), status=refusal.status)
     messages.warning(request, words)
-    return _page(request, status=refusal.status)
+    return _page(request, tab, status=refusal.status)
 
 
-def _page(request: HttpRequest, *, wrong: tuple[int, str, str] | None = None, status: int = 200) -> HttpResponse:
+LISTS: dict[str, Callable[[], Any]] = {
+    "waiting": waiting,
+    "stopped": stopped,
+    "done": lambda: dealt_with().select_related("dealt_by", "case"),
+}
+
+
+def _page(
+    request: HttpRequest, tab: str, *, wrong: tuple[int, str, str] | None = None, status: int = 200
+) -> HttpResponse:
     user: Any = request.user
-    tab = "done" if request.GET.get("tab") == "done" else "waiting"
-    found = dealt_with().select_related("dealt_by", "case") if tab == "done" else waiting()
-    pages = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    pages = Paginator(LISTS[tab](), PAGE).get_page(request.GET.get("page"))
     lines = texts.lines(list(pages), user)
     for line in lines:
         if wrong and line.message.pk == wrong[0]:
@@ -86,10 +102,17 @@ def _page(request: HttpRequest, *, wrong: tuple[int, str, str] | None = None, st
         "tabs": tabs(request),
         "views": [
             {"url": here, "words": pgettext("text messages", "Waiting"), "count": None, "current": tab == "waiting"},
+            {
+                "url": f"{here}?tab=stopped",
+                "words": pgettext("text messages", "Too many"),
+                "count": stopped().count() or None,
+                "current": tab == "stopped",
+            },
             {"url": f"{here}?tab=done", "words": _("Dealt with"), "count": None, "current": tab == "done"},
         ],
         "tab": tab,
         "lines": lines,
+        "most": settings.SMS_INBOUND_PER_HOUR,
         "pages": pages,
         "may_change": user.may("tickets.open"),
     }

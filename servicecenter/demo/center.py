@@ -8,11 +8,10 @@ from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 
-from cases import triggers
 from cases.models import Case, ExternalReference
+from common import append_only
 from common.errors import DomainError
 from customers.models import Customer
-from staff import triggers as trail
 from staff.models import User
 
 # The first demo ticket bears a number in a system of this name: the instant the demo was made for.
@@ -60,17 +59,15 @@ def clear() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            triggers.let_be_emptied()
+            append_only.let_be_emptied()
             names = ", ".join(connection.ops.quote_name(table) for table in tables)
             cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-            triggers.install()
+            append_only.install()
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")  # as they were: a new ticket's rows come before itself
             return
         # SQLite checks foreign keys at the end of the transaction (Django makes them deferred): any order will do.
-        triggers.let_be_emptied()
-        trail.remove_delete_trigger()
+        append_only.let_be_emptied()
         for table in tables:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")  # noqa: S608 - our own table names
             cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
-        triggers.install()
-        trail.install()
+        append_only.install()

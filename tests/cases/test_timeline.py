@@ -7,16 +7,17 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from cases import triggers
 from cases.facts import Fact, Names, known_kinds, sentence
 from cases.models import Case, CaseEvent
 from cases.services import add_fact, verify_timeline, write
+from common import append_only
 from tests import builders
 from tests.builders import MONDAY
 from tickets import conversation, ending, services
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
+TABLE = CaseEvent._meta.db_table
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def unguarded():
         if connection.vendor == "postgresql":
             cursor.execute("SET session_replication_role = DEFAULT")
     if connection.vendor == "sqlite":
-        triggers.install()
+        append_only.install()
 
 
 def test_an_honest_timeline_verifies(ticket):
@@ -124,13 +125,13 @@ CHANGES = {
     "save": lambda event: event.save(),
     "delete": lambda event: event.delete(),
     "delete all": lambda event: CaseEvent.objects.all().delete(),
-    "raw update": lambda event: by_hand(f"UPDATE {triggers.TABLE} SET kind = 'x'"),
-    "raw delete": lambda event: by_hand(f"DELETE FROM {triggers.TABLE}"),
+    "raw update": lambda event: by_hand(f"UPDATE {TABLE} SET kind = 'x'"),
+    "raw delete": lambda event: by_hand(f"DELETE FROM {TABLE}"),
 }
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("tables", [triggers.TABLE, "cases_case CASCADE", f"sla_timer, {triggers.TABLE}"])
+@pytest.mark.parametrize("tables", [TABLE, "cases_case CASCADE", f"sla_timer, {TABLE}"])
 def test_the_timeline_cannot_be_emptied_as_a_whole_either(ticket, tables):
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # TRUNCATE waits for no foreign key
@@ -148,8 +149,8 @@ def test_the_database_refuses_to_change_or_remove_an_event(ticket, how):
 
 
 def test_installing_the_triggers_again_changes_nothing(ticket):
-    triggers.install()
-    triggers.install()
+    append_only.install()
+    append_only.install()
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
         CaseEvent.objects.filter(case_id=ticket.pk).delete()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import DatabaseError, connection, transaction
 from django.utils import translation
 
 from common.errors import DomainError, InvalidInput, NotAllowed, StaleVersion
 from customers.corrections import NEW, Corrections, Home, correct_customer, version_of
-from customers.models import Address, ChangeRecord, Contact, Customer, Region
-from customers.services import change_customer, find_by_phone, find_customers
+from customers.models import AccessRecord, Address, ChangeRecord, Contact, Customer, Region
+from customers.services import change_customer, find_by_phone, find_customers, reveal
 from tests import builders
 from tests.builders import MONDAY
 
@@ -80,9 +81,9 @@ def test_the_number_used_first_can_be_chosen(wang, agent):
     after = correct(wang, agent, phone="13900001111", first={"phone": NEW})
     assert after.phone.value == "+8613900001111"
     assert correct(wang, agent, first={"phone": str(first.pk)}).phone == first
-    ChangeRecord.objects.all().delete()
+    so_far = recorded()
     correct(wang, agent, first={"phone": str(first.pk)})  # as it is
-    assert recorded() == []
+    assert recorded() == so_far
 
 
 def test_an_address_is_corrected_where_it_stands_and_retired_without_being_lost(wang, agent):
@@ -162,3 +163,56 @@ def test_a_form_opened_before_somebody_elses_change_is_refused(wang, agent):
 def test_how_to_serve_is_recorded_too(wang, agent):
     change_customer(customer_id=wang.pk, by=agent, language="en", vulnerable=False)
     assert recorded() == [("served", "language=zh-hans", "language=en")]
+
+
+# --- the trail --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trail(wang, agent):
+    """One change and one look at what is masked."""
+    correct(wang, agent, name="王建果")
+    reveal(customer=wang, what=f"contact:{wang.phone.pk}", reason="calls back", by=agent, at=LATER)
+
+
+def by_hand(sql):
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+WAYS = {
+    "save": lambda model: model.objects.get().save(),
+    "update": lambda model: model.objects.update(by_name="nobody"),
+    "delete": lambda model: model.objects.all().delete(),
+    "raw update": lambda model: by_hand(f"UPDATE {model._meta.db_table} SET by_name = 'nobody'"),
+    "raw delete": lambda model: by_hand(f"DELETE FROM {model._meta.db_table}"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("model", [ChangeRecord, AccessRecord])
+def test_the_database_refuses_to_change_or_remove_a_record(trail, agent, model, way):
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        WAYS[way](model)
+    assert model.objects.get().by_name == agent.name
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("model", [ChangeRecord, AccessRecord])
+def test_the_trail_cannot_be_emptied_as_a_whole_either(trail, model):
+    by_hand("SET CONSTRAINTS ALL IMMEDIATE")  # TRUNCATE waits for no foreign key
+    for tables in (model._meta.db_table, "customers_customer CASCADE"):
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            by_hand(f"TRUNCATE {tables}")
+    assert model.objects.exists()
+
+
+@pytest.mark.postgres
+def test_erasure_by_its_own_door_removes_what_the_law_wants_removed(trail):
+    with transaction.atomic():
+        by_hand("SET LOCAL servicecenter.erasure = 'request 17'")
+        ChangeRecord.objects.all().delete()
+    assert not ChangeRecord.objects.exists()
+    by_hand("SET LOCAL servicecenter.erasure = ''")
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        AccessRecord.objects.all().delete()

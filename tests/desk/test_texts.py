@@ -176,6 +176,68 @@ def test_what_was_understood_by_itself_is_not_listed(client, agent):
     assert client.get(PAGE).context["lines"] == []
 
 
+# --- too many --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def flood(settings):
+    """Three texts in an hour where one is read: one that waits, one answered with *too many*, one silent."""
+    settings.SMS_INBOUND_PER_HOUR = 1
+    found = [
+        receive_sms(sender="+8613900001111", text=words, provider_id=words, at=MONDAY)
+        for words in ("the first", "one too many", "two too many")
+    ]
+    assert [message.outcome for message in found] == ["waiting", "limited", "silenced"]
+    return found
+
+
+def test_what_was_too_many_has_a_list_of_its_own_that_says_so(client, agent, flood):
+    builders.customer(phone="13900001111")
+    waiting = client.get(PAGE, headers=EN)
+    assert [line.message for line in waiting.context["lines"]] == flood[:1]
+    assert 'Too many <span class="tabs-count num">2</span>' in waiting.text
+    stopped = client.get(f"{PAGE}?tab=stopped", headers=EN)
+    assert [line.message for line in stopped.context["lines"]] == flood[1:]
+    assert [line.stopped for line in stopped.context["lines"]] == [
+        "Too many in an hour; the sender was told",
+        "Too many in an hour; not answered",
+    ]
+    assert "beyond 1 message an hour" in stopped.text
+    assert "139****1111" in stopped.text
+    assert stopped.text.count("李小明") == 2
+
+
+def test_a_name_that_sends_too_many_is_told_nothing_and_the_list_says_nothing_else(client, agent, settings):
+    settings.SMS_INBOUND_PER_HOUR = 1
+    for number in range(2):
+        receive_sms(sender="GoodBank", text="offer", provider_id=f"b{number}", at=MONDAY)
+    (line,) = client.get(f"{PAGE}?tab=stopped", headers=EN).context["lines"]
+    assert (line.message.outcome, line.stopped) == ("limited", "Too many in an hour; not answered")
+
+
+def test_what_was_too_many_is_dealt_with_like_the_others_and_the_sender_is_told_once(client, agent, flood):
+    ticket = builders.ticket(agent)
+    assert client.post(f"{PAGE}{flood[1].pk}/done/")["Location"] == f"{PAGE}?tab=stopped"
+    wrong = put(client, flood[2], number="nonsense")
+    assert (wrong.status_code, wrong.context["tab"]) == (422, "stopped")
+    put(client, flood[2], number=ticket.number)
+    assert Note.objects.get(case=ticket).body == "two too many\n(Text message from 139****1111)"
+    assert put(client, flood[2], number=ticket.number).status_code == 409
+    assert client.get(f"{PAGE}?tab=stopped").context["lines"] == []
+    done = client.get(f"{PAGE}?tab=done", headers=EN).text
+    assert "one too many" in done
+    assert f"put it to {ticket.number}" in done
+    more = receive_sms(sender="+8613900001111", text="more", provider_id="more", at=MONDAY)
+    assert (more.outcome, more.answer) == ("silenced", None)
+
+
+def test_a_ticket_is_made_of_one_too(client, agent, flood):
+    client.post("/desk/new/", typed(phone="", text=flood[1].pk, channel="sms"), headers=EN)
+    assert fresh(flood[1]).case_id == Ticket.objects.get().pk
+    assert client.get(f"/desk/new/?text={flood[1].pk}")["Location"] == PAGE
+    assert client.get(f"/desk/new/?text={flood[2].pk}", headers=EN).context["form"]["subject"].value() == "two too many"
+
+
 # --- a ticket --------------------------------------------------------------------------------------------------------
 
 

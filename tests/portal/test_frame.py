@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from django.conf import settings as django
 from django.contrib.staticfiles import finders
+from django.template.loader import get_template
 from django.urls import reverse
 
 from common.management.commands.build_icons import NAMES, sprite
@@ -19,6 +22,7 @@ from tickets import conversation, ending, outages, services
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("house")]
 KB = 1024
+TEMPLATES = Path(__file__).resolve().parents[2] / "portal" / "templates" / "portal"
 
 
 def packed(content: bytes) -> int:
@@ -28,6 +32,45 @@ def packed(content: bytes) -> int:
 def static(name: str) -> bytes:
     with open(finders.find(name), "rb") as file:
         return file.read()
+
+
+def weight(styles: Iterable[str]) -> int:
+    return sum(packed(static(name)) for name in styles)
+
+
+def source(template: str) -> str:
+    return Path(get_template(template).origin.name).read_text()
+
+
+def styles_of(template: str, replaced: Iterable[str] = ()) -> set[str]:
+    """The style sheets that a page of this template links, with those of the frames it stands in."""
+    text = source(template)
+    for block in replaced:
+        text = re.sub(rf"{{% block {block} %}}.*?{{% endblock", "", text, flags=re.S)
+    blocks = re.findall(r"{% block (\w+) %}(.*?){% endblock", text, re.S)
+    replaced = {name for name, inside in blocks if "block.super" not in inside}
+    frame = re.search(r'{% extends "([^"]+)" %}', text)
+    linked = set(re.findall(r'{% (?:static "|get_static_prefix %})([^"]+\.css)"', text))
+    return linked | styles_of(frame[1], replaced) if frame else linked
+
+
+def classes_in(template: str) -> set[str]:
+    """The classes on a page of this template, those of what it includes among them."""
+    text = source(template)
+    bare = re.sub(r"{[%#{].*?[%#}]}", " ", text)
+    found = {word for words in re.findall(r'class="([^"]*)"', bare) for word in words.split()}
+    parts = set(re.findall(r'{% include "(portal/[^"]+)"', text)) - {template}
+    return found.union(*map(classes_in, parts))
+
+
+def classes_of(style: str) -> set[str]:
+    rules = re.sub(r"/\*.*?\*/|{[^{}]*}", " ", static(style).decode(), flags=re.S)
+    return set(re.findall(r"\.([a-z][\w-]*)", rules))
+
+
+EVERYWHERE = frozenset({"ui/base.css", "portal/portal.css"})
+BOOK, ANSWER = "portal/book.css", "portal/answer.css"
+PAGES = sorted(f"portal/{page.name}" for page in TEMPLATES.glob("*.html") if not page.name.startswith("_"))
 
 
 @pytest.fixture
@@ -67,10 +110,25 @@ def pages(visitor, customer, region, time):
     return found
 
 
+def test_no_page_has_more_than_6_kb_of_styles():
+    assert len(PAGES) > 30
+    found = {page: styles_of(page) for page in PAGES}
+    assert set(map(frozenset, found.values())) == {EVERYWHERE, EVERYWHERE | {BOOK}, EVERYWHERE | {ANSWER}}
+    assert {page: size for page, styles in found.items() if (size := weight(styles)) > 6000} == {}
+
+
+def test_no_page_needs_a_style_that_it_does_not_load():
+    alone = ["400.html", "403.html", "403_csrf.html", "404.html", "500.html", "registration/sign_in.html"]
+    for page in [*PAGES, *alone]:
+        loaded = set().union(*map(classes_of, styles_of(page)))
+        elsewhere = set().union(*map(classes_of, ("ui/workspace.css", "ui/alone.css", BOOK, ANSWER))) - loaded
+        assert "kbd" in elsewhere
+        assert classes_in(page) & elsewhere == set(), page
+
+
 def test_every_page_is_within_40_kb_and_has_no_script(pages):
-    css = packed(static("ui/base.css")) + packed(static("portal/portal.css"))
+    css = weight(EVERYWHERE)
     icons = packed(sprite(NAMES.read_text().split()).encode()) + packed(static("ui/mark.svg"))
-    assert css <= 6 * KB
     assert len(pages) == 21
     for address, page in pages.items():
         text = page.content.decode()

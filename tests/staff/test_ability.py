@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import translation
 
 from common.errors import InvalidInput, NotAllowed
@@ -233,3 +233,13 @@ def test_the_trail_only_grows(boss, tech, iptv, change):
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
         change(StaffRecord.objects.filter(about=tech))
     assert StaffRecord.objects.filter(about=tech, what="skill_set").exists()
+
+
+@pytest.mark.postgres
+def test_the_trail_is_not_emptied_as_a_whole_and_has_no_door_for_erasure(boss, tech, iptv):
+    set_skill(user_id=tech.pk, skill=iptv, level=1, by=boss)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL servicecenter.erasure = 'request 17'")
+        for statement in ("TRUNCATE staff_staffrecord", "DELETE FROM staff_staffrecord"):
+            with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+                cursor.execute(statement)
