@@ -17,7 +17,7 @@ import subprocess  # nosec B404
 import tempfile
 import unicodedata
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -38,6 +38,9 @@ from customers.models import Customer
 from . import events
 from .models import Attachment, Case, Note
 from .services import add_fact
+
+# Rooms above that keep files of their own in the same place until they are attached: each tells the names it knows.
+KEEPERS: list[Callable[[], Iterable[str]]] = []
 
 LONGEST_NAME = 120
 SCAN_SECONDS = 30
@@ -98,14 +101,17 @@ def removed_if_it_fails(files: Iterable[Received]) -> Iterator[None]:
         yield
     except BaseException:
         for name in (name for file in files for name in file.stored):
-            _remove_stray(name)
+            remove_stray(name)
         raise
 
 
-def _remove_stray(name: str) -> None:
-    # A row that was committed after all keeps its file; where the question cannot be asked, `attachments` finds it.
+def remove_stray(name: str) -> None:
+    """Remove a stored file unless a row knows it.
+
+    A row that was committed after all keeps its file; where the question cannot be asked, `attachments` finds it.
+    """
     with contextlib.suppress(DatabaseError, OSError):
-        if not Attachment.objects.filter(file=name).exists():
+        if not Attachment.objects.filter(file=name).exists() and all(name not in names() for names in KEEPERS):
             storage().delete(name)
 
 
@@ -270,7 +276,8 @@ def attach_all(case: Case, files: Iterable[Received], *, note: Note, by: Any, at
 def storage_problems() -> tuple[list[str], list[str]]:
     """Plain sentences about attachments whose file is gone or was changed, and the names of files no row knows."""
     store = storage()
-    wrong, known = [], set()
+    wrong: list[str] = []
+    known: set[str | None] = {name for names in KEEPERS for name in names()}
     for attachment in Attachment.objects.order_by("pk").iterator():
         known.add(attachment.file.name)
         try:

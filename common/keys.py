@@ -40,6 +40,7 @@ KEYS = (
     Key("priority", "p", pgettext_lazy("a key", "Priority; at dispatch, propose a plan")),
     Key("take", "t", _("Take it")),
     Key("resolve", "e", _("Resolve")),
+    Key("undo", "z", _("Take back the reply that is going out")),
     Key("visit", "v", _("Book or move a visit")),
     Key("customer", "i", _("Customer details")),
     Key("new", "c", _("New ticket")),

@@ -8,9 +8,13 @@ class DeskConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
+        from cases.attachments import KEEPERS
         from common.navigation import Entry, register, register_setting
 
+        from . import sending
         from .lists import overdue, visits_due
+
+        KEEPERS.append(sending.kept_names)
 
         register(Entry("queue", "desk:queue", _("My queue"), "inbox", "desk.open", 10, shortcut="q", count=overdue))
         register(Entry("team", "desk:team", _("Team"), "users", "desk.open", 20, shortcut="t"))
@@ -22,6 +26,7 @@ class DeskConfig(AppConfig):
         for setting in (
             Entry("mine", "desk:mine", _("My working time"), "clock", "", 5),
             Entry("keys", "desk:keys", _("My keys"), "keyboard", "", 5),
+            Entry("replies", "desk:replies", _("My replies"), "send", "tickets.work", 5),
             Entry("outages", "desk:outages", _("Area outages"), "radio-tower", "desk.open", 5),
             Entry("texts", "desk:texts", _("Text messages"), "message-square", "customers.see", 7),
             Entry("parked", "desk:parked", _("Parked work"), "circle-pause", "settings.parked", 10),

@@ -18,6 +18,7 @@ from tickets.checking import items_of
 from tickets.models import Ticket
 from tickets.states import CheckItem, ExceptionKind, HoldReason, Type, Verified, WaitReason
 
+MOST_DIGITS = 18  # of a key: a longer one fits into no column
 NOT_OFFERED = {"invalid_choice": _("Choose one of the values offered.")}
 
 
@@ -52,6 +53,15 @@ class FilesField(forms.Field):
         endings = ",".join(ending for endings in ENDINGS.values() for ending in endings)
         widget = FileInput(attrs={"accept": endings})
         super().__init__(label=_("Attach files"), required=False, widget=widget, **options)
+
+
+class KeysField(forms.Field):
+    """Keys of rows that were ticked; what is no key is none of them."""
+
+    widget = forms.MultipleHiddenInput
+
+    def clean(self, value: Any) -> list[int]:
+        return [int(key) for key in value or () if key.isdecimal() and len(key) <= MOST_DIGITS]
 
 
 class TicketForm(forms.Form):
@@ -93,8 +103,11 @@ class TicketForm(forms.Form):
 
 
 class ReplyForm(TicketForm):
-    """`seen`: how far the timeline reached when the form was opened."""
+    """`seen`: how far the timeline reached when the form was opened. `draft`: the key of the writer's draft that this
+    is, `kept`: which of its files go along."""
 
+    draft = forms.IntegerField(required=False, min_value=1, max_value=10**MOST_DIGITS, widget=forms.HiddenInput)
+    kept = KeysField(required=False)
     seen = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
     body = text(_("Reply"), rows=3)
     then = choice(_("After sending"), [("wait", ""), ("", ""), ("resolve", "")])

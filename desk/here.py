@@ -89,6 +89,13 @@ def as_shown(readers: list[Reader]) -> list[dict[str, Any]]:
     ]
 
 
+def as_sending(name: str) -> dict[str, Any]:
+    """What the page shows of somebody whose reply is about to leave (desk.sending): the strongest way of replying."""
+    faces = [{"initials": initials(name), "hue": hue(name)}]
+    words = _("%(name)s's reply is going out") % {"name": name}
+    return {"writing": True, "sending": True, "faces": faces, "words": words}
+
+
 def _sentence(group: list[Reader], writing: bool) -> str:
     values = {"name": group[0].name, "n": len(group) - 1}
     if len(group) == 1:

@@ -1,4 +1,4 @@
-"""What the desk remembers of itself: one thing done to many tickets, and what became of each."""
+"""What the desk remembers of itself: one thing done to many tickets, and replies that have not left yet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from cases.models import Case
+from cases.models import Case, attachment_storage
 
 
 class BulkJob(models.Model):
@@ -65,3 +65,61 @@ class BulkItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.case_id}: {self.outcome}"
+
+
+class HeldReply(models.Model):
+    """A reply from the composer for as long as it can be taken back, and its writer's draft where it did not leave.
+
+    `given` is what was typed and chosen, `seen` how far the writer had read the timeline, `was_open` whether the ticket
+    was open then. `key` is that of the form: a form sent twice is one reply. `language` is that of the writer's screen.
+    `why` says in it why the reply did not leave; it is empty where the writer took it back. Once sent, the conversation
+    has the words and the row only remembers that it went, and what that made of the ticket's version.
+    """
+
+    class State(models.TextChoices):
+        HELD = "held", _("Going out")
+        SENT = "sent", _("Sent")
+        DRAFT = "draft", _("Draft")
+
+    case: Any = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="+", db_index=False)
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
+    key = models.CharField(max_length=64)
+    language = models.CharField(max_length=10)
+    given = models.JSONField(default=dict)
+    seen = models.PositiveIntegerField(null=True, blank=True)
+    was_open = models.BooleanField(default=True)
+    state = models.CharField(max_length=5, choices=State, default=State.HELD)
+    created_at = models.DateTimeField()
+    fire_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True, blank=True)
+    why = models.JSONField(default=list)
+    version_before = models.PositiveIntegerField(null=True, blank=True)
+    version_after = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["author", "key"], name="held_reply_once")]
+        indexes = [
+            models.Index(fields=["case", "state"], name="held_reply_of_case"),
+            models.Index(fields=["state", "done_at"], name="held_reply_done"),
+        ]
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.case_id}: {self.state}"
+
+
+class HeldFile(models.Model):
+    """A file of a reply that has not left, already where attachments are kept: sending it only writes its row."""
+
+    reply = models.ForeignKey(HeldReply, on_delete=models.CASCADE, related_name="files")
+    name = models.CharField(max_length=120)
+    content_type = models.CharField(max_length=40)
+    size = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    file = models.FileField(max_length=100, storage=attachment_storage)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -29,6 +30,8 @@ from .conversation import Conversation, conversation
 from .doors import roles
 from .exceptioncard import ExceptionCard, exception_card
 from .lists import Listing, address
+from .models import HeldFile, HeldReply
+from .sending import OnItsWay, on_its_way
 from .verbs import Verbs, verbs_of, with_form_filled
 from .visitlines import beside
 
@@ -40,7 +43,10 @@ HISTORY_SHOWN = 5
 
 @dataclass(frozen=True)
 class Composer:
-    """The four ways to write; `mode` is the one in front. A refused form keeps everything that was typed."""
+    """The four ways to write; `mode` is the one in front. A refused form keeps everything that was typed.
+
+    `draft` is the writer's own reply that did not leave: the form of the reply is filled with it.
+    """
 
     mode: str
     forms: dict[str, Any]
@@ -49,33 +55,87 @@ class Composer:
     thens: list[dict[str, Any]]
     urls: dict[str, str]
     can_confirm: bool
+    draft: Draft | None = None
 
 
-def composer_of(ticket: Ticket, person: Any, listing: Listing, *, mode: str = "", bound: Any = None) -> Composer | None:
+@dataclass(frozen=True)
+class Draft:
+    """A reply taken back, or given back with the reasons `why`; its files, each with whether it goes along."""
+
+    key: int
+    why: str
+    at: datetime
+    files: list[tuple[HeldFile, bool]]
+    discard_url: str
+
+
+def composer_of(
+    ticket: Ticket,
+    person: Any,
+    listing: Listing,
+    *,
+    mode: str = "",
+    bound: Any = None,
+    drafts: Sequence[HeldReply] = (),
+    focus: bool = False,
+) -> Composer | None:
+    """The composer for who may write. `drafts`: the person's own on this ticket; `focus`: the reply is to be gone on
+    with."""
     if not person.may("tickets.work"):
         return None
+    refused = bound if mode == "reply" else None
+    given_back = _draft_in(drafts, refused)
     kinds = {"reply": forms.ReplyForm, "note": forms.NoteForm, "call": forms.CallForm, "customer": forms.CustomerForm}
     made = {
         name: bound if bound is not None and name == mode else kind(ticket=ticket, person=person, auto_id=f"{name}_%s")
         for name, kind in kinds.items()
     }
+    if given_back and refused is None:
+        made["reply"].initial = given_back.given
+        lines = given_back.given["body"].count("\n") + 1
+        made["reply"].fields["body"].widget.attrs["rows"] = min(10, max(3, lines))
+    if focus:
+        made["reply"].fields["body"].widget.attrs |= {"data-focus": "", "autofocus": True}
     reach = address_of(ticket.customer) if ticket.customer else None
     probe = with_form_filled(ticket, person)
     wait, resolve = list(map(str, refusals(probe.wait))), list(map(str, refusals(probe.resolve)))
-    chosen = made["reply"]["then"].value() if made["reply"].is_bound else ("" if wait else "wait")
+    chosen = made["reply"]["then"].value() if made["reply"].is_bound or given_back else ("" if wait else "wait")
+    if given_back and refused is None and {"wait": wait, "resolve": resolve}.get(chosen):
+        chosen = ""  # what was to follow is not possible any more
     thens = [
         {"value": "wait", "words": _("Send and wait"), "icon": "circle-pause", "reasons": wait},
         {"value": "", "words": _("Send"), "icon": "send", "reasons": []},
         {"value": "resolve", "words": _("Send and resolve"), "icon": "circle-check", "reasons": resolve},
     ]
     return Composer(
-        mode=mode if mode in kinds else ("call" if ticket.state == State.RESOLVED else "reply"),
+        mode=mode if mode in kinds else ("call" if ticket.state == State.RESOLVED and not given_back else "reply"),
         forms=made,
         to=_recipient(reach),
         reaches=reach is not None,
         thens=[{**then, "checked": then["value"] == (chosen or "")} for then in thens],
         urls={name: address("do", ticket, listing, name) for name in kinds},
         can_confirm=ticket.state == State.RESOLVED,
+        draft=_shown_draft(given_back, refused, ticket, listing),
+    )
+
+
+def _draft_in(drafts: Sequence[HeldReply], refused: Any) -> HeldReply | None:
+    """The draft in the form of the reply: the newest, or the one that a refused form was filled with."""
+    if refused is None:
+        return next(iter(drafts), None)
+    return next((draft for draft in drafts if str(draft.pk) == refused["draft"].value()), None)
+
+
+def _shown_draft(draft: HeldReply | None, refused: Any, ticket: Ticket, listing: Listing) -> Draft | None:
+    if draft is None:
+        return None
+    ticked = refused["kept"].value() if refused is not None else None
+    return Draft(
+        key=draft.pk,
+        why=" ".join(draft.why),
+        at=draft.done_at or draft.created_at,
+        files=[(file, ticked is None or str(file.pk) in ticked) for file in draft.files.all()],
+        discard_url=address("discard_reply", ticket, listing, draft.pk),
     )
 
 
@@ -165,6 +225,16 @@ class Pane:
     @cached_property
     def conversation(self) -> Conversation:
         return conversation(self.ticket, self.person, whole=self.whole)
+
+    @cached_property
+    def on_its_way(self) -> OnItsWay:
+        return on_its_way(self.ticket, self.person, now=self.now)
+
+    @property
+    def undo_url(self) -> str:
+        """Where the reply that is going out is taken back."""
+        held = self.on_its_way.mine
+        return address("undo_reply", self.ticket, self.listing, held.pk) if held else ""
 
     @cached_property
     def customer(self) -> CustomerPane | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from . import bulk
+from . import bulk, sending
 from .models import BulkJob
 
 
@@ -18,5 +18,6 @@ def run_bulk(job_id: int) -> None:
 
 @shared_task(name="desk.tasks.bulk_due")
 def bulk_due() -> None:
-    """Pick up what was lost between the commit and the broker, or with a worker."""
+    """Pick up what was lost between the commit and the broker, or with a worker; forget what is old."""
     bulk.sweep()
+    sending.forget_old()

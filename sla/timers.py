@@ -19,16 +19,22 @@ from .models import Timer
 
 Handler = Callable[[Timer, datetime], None]
 _handlers: dict[str, Handler] = {}
+_outliving: set[str] = set()
 
 DEADLINE = "sla.deadline"
 MOST_ATTEMPTS = 8
 
 
-def handles(name: str) -> Callable[[Handler], Handler]:
-    """Register the handler of all timers of this name."""
+def handles(name: str, *, outlives_case: bool = False) -> Callable[[Handler], Handler]:
+    """Register the handler of all timers of this name.
+
+    With `outlives_case` its timers fire whatever becomes of their case: the handler itself sees what is still right.
+    """
 
     def enter(function: Handler) -> Handler:
         _handlers[name] = function
+        if outlives_case:
+            _outliving.add(name)
         return function
 
     return enter
@@ -63,11 +69,23 @@ def set_timer(
 
 
 def cancel_timers(case: Case, handler: str = "") -> int:
-    """Remove a case's timers that are not a deadline's; return how many were pending."""
+    """Remove a case's timers that are not a deadline's; return how many were pending.
+
+    Those that outlive their case (`handles`) are removed by the name of their handler only.
+    """
     timers = Timer.objects.filter(case_id=case.pk, deadline__isnull=True)
-    if handler:
-        timers = timers.filter(handler=handler)
+    timers = timers.filter(handler=handler) if handler else timers.exclude(handler__in=_outliving)
     return timers.delete()[0]
+
+
+def cancel_timer(key: str) -> bool:
+    """Remove the timer with this key, whose case's lock the caller holds; return whether there was one."""
+    return bool(Timer.objects.filter(key=key).delete()[0])
+
+
+def is_behind(now: datetime, *, by: timedelta) -> bool:
+    """Whether something that was due longer ago than `by` has not fired: the sweep stands still, or is slow."""
+    return Timer.objects.filter(parked_at__isnull=True, try_at__lt=now - by).exists()
 
 
 def back_off(attempts: int) -> timedelta:

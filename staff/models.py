@@ -76,6 +76,8 @@ class User(AbstractBaseUser):
     # Single keys of the desk: whether they work, and which have another one (common.keys): name → key, "" for none.
     single_keys = models.BooleanField(default=True)
     keys = models.JSONField(default=dict, blank=True)
+    # Whether a reply of this person's can be taken back for a few seconds before it leaves (desk.sending).
+    undo_replies = models.BooleanField(default=True)
     presence = models.CharField(max_length=10, choices=Presence, default=Presence.OFFLINE)
     presence_since = models.DateTimeField(null=True, blank=True)
 

@@ -115,6 +115,13 @@ def set_keys(*, person: User, single_keys: bool, keys: Mapping[str, str]) -> Use
     return person
 
 
+def set_undo(*, person: User, undo_replies: bool) -> User:
+    """Keep whether this person's replies wait a few seconds before they leave, so that they can be taken back."""
+    person.undo_replies = undo_replies
+    person.save(update_fields=["undo_replies"])
+    return person
+
+
 @transaction.atomic
 def save_team(
     *, code: str, name_zh: str, name_en: str, by: User | None, dispatches: bool = False, team_id: int | None = None

@@ -17,11 +17,12 @@ from django.views.decorators.vary import vary_on_headers
 
 from cases.attachments import received
 from common.errors import DomainError, InvalidInput, StaleVersion
-from desk import forms
+from desk import forms, sending
 from desk.conversation import Entry, last_change, meanwhile, turns
 from desk.doors import requires, roles
 from desk.forms import one_time_key
 from desk.lists import Listing, address
+from desk.sending import Sending
 from desk.views.ticket import find, show
 from sla.services import extend_pause
 from tickets import checking, conversation, ending, exceptions, handling, services, summaries
@@ -50,19 +51,8 @@ class Action:
         return self.form is not forms.TicketForm
 
 
-def _reply(ticket: Ticket, by: Any, given: Given) -> Ticket:
-    return conversation.reply_to_customer(
-        ticket_id=ticket.pk,
-        body=given["body"],
-        then=given["then"],
-        reason=given["reason"],
-        resolution=given["resolution"],
-        verified=given["verified"],
-        seen=given["seen"],
-        key=given["key"],
-        files=given["files"],
-        by=by,
-    )
+def _reply(ticket: Ticket, by: Any, given: Given) -> Sending:
+    return sending.send(ticket_id=ticket.pk, by=by, given=given, files=given["files"])
 
 
 def _customer(ticket: Ticket, by: Any, given: Given) -> Ticket:
@@ -130,7 +120,7 @@ ACTIONS: dict[str, Action] = {
         forms.ReturnForm,
         intro=_("The dispatcher finds another team. The clocks run on."),
     ),
-    "reply": Action(_reply, _("Reply"), _("Sent."), forms.ReplyForm),
+    "reply": Action(_reply, _("Reply"), sending.DONE[""], forms.ReplyForm),
     "note": Action(
         _plain(conversation.add_internal_note, "body", "key", "files"),
         _("Note"),
@@ -276,10 +266,12 @@ ACTIONS: dict[str, Action] = {
         "tickets.pause_beyond_cap",
     ),
 }
-_REPLY_DONE = {
-    "wait": _("Sent. The ticket now waits for the customer and its clock is paused."),
-    "resolve": _("Sent and resolved. The customer is being told."),
+_AT_ONCE = {
+    "promise": _("It left at once and cannot be taken back: a target was due."),
+    "sweep": _("It left at once and cannot be taken back: the service center is slow at the moment."),
 }
+# What is only written down among us need not wait for a reply that is going out.
+_BESIDE_A_REPLY = {"note"}
 
 
 @requires("desk.open")
@@ -301,10 +293,12 @@ def do(request: HttpRequest, number: str, name: str) -> HttpResponse:
     form = action.form(request.POST, request.FILES, ticket=ticket, person=person, auto_id=prefix)
     if not form.is_valid():
         return _refused(request, ticket, name, form, status=422)
+    if name not in _BESIDE_A_REPLY:
+        ticket = _after_what_goes_out(ticket, name, person, form)
     changed = facts_since(ticket, form.cleaned_data.get("seen"), person)
     try:
         with received(form.cleaned_data.get("files") or []) as files:
-            action.call(ticket, person, {**form.cleaned_data, "files": files})
+            told = action.call(ticket, person, {**form.cleaned_data, "files": files})
     except Ticket.DoesNotExist:
         raise Http404 from None
     except Overtaken as refusal:
@@ -316,22 +310,43 @@ def do(request: HttpRequest, number: str, name: str) -> HttpResponse:
     except DomainError as refusal:
         form.refuse(refusal)
         return _refused(request, find(person, number), name, form, status=refusal.status)
-    done = str(_REPLY_DONE.get(form.cleaned_data.get("then", ""), action.done))
-    return _done(request, number, " ".join(filter(None, [done, meanwhile(ticket, person, changed)])))
+    words = [*_words_of_done(action, told, form), meanwhile(ticket, person, changed)]
+    return done(request, number, " ".join(filter(None, words)))
 
 
-def _done(request: HttpRequest, number: str, words: str) -> HttpResponse:
-    """Show the ticket as it is now; whoever may no longer see it (it went to another team) goes back to the list."""
+def _after_what_goes_out(ticket: Ticket, name: str, person: Any, form: forms.TicketForm) -> Ticket:
+    """Let go first what is still on its way and was done before this: order is kept. The ticket as it is then."""
+    sent = form.cleaned_data["key"] if name == "reply" else ""
+    if sending.let_go(ticket_id=ticket.pk, by=person, everybody=name == "reply", but=sent):
+        ticket = Ticket.objects.with_people().get(pk=ticket.pk)
+    form.cleaned_data["version"] = sending.version_seen(ticket, person, form.cleaned_data["version"])
+    return ticket
+
+
+def _words_of_done(action: Action, told: Any, form: forms.TicketForm) -> list[str]:
+    """What the green bar says; nothing of a reply that is still on its way, which has a bar of its own."""
+    if isinstance(told, Sending):
+        return [] if told.held else [sending.done(form.cleaned_data["then"]), str(_AT_ONCE.get(told.hurried, ""))]
+    return [str(action.done)]
+
+
+def done(request: HttpRequest, number: str, words: str, **context: Any) -> HttpResponse:
+    """Show the ticket as it is now; whoever may no longer see it (it went to another team) goes back to the list.
+
+    `context` as `show` takes it.
+    """
     listing = Listing.asked(request.GET)
     try:
         ticket = find(request.user, number)
     except Http404:
+        ticket = None
+    if words and (ticket is None or not request.headers.get("HX-Request")):
         messages.success(request, words)
+    if ticket is None:
         return _go(request, listing)
     if not request.headers.get("HX-Request"):
-        messages.success(request, words)
-        return redirect(address("case", ticket, listing))
-    response = show(request, ticket, done=words)
+        return redirect(address("case", ticket, listing) + ("#reply_body" if context.get("focus") else ""))
+    response = show(request, ticket, done=words, **context)
     response["HX-Retarget"], response["HX-Reswap"] = "#main", "innerHTML"
     response["HX-Trigger"] = "dialog-done, desk:acted"
     return response

@@ -31,6 +31,7 @@ from common import clock
 from desk import here
 from desk.doors import FRAME, requires
 from desk.lists import MOST_COUNTED, CountUpTo
+from desk.sending import NOT_SENT, sends_now
 from notifications import notices
 from notifications.models import Message
 from sla.promises import title
@@ -51,13 +52,15 @@ def changes(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     cursor, facts = _changed(user, _key(request, "since"), now)
     on, left = _key(request, "on"), _key(request, "left")
-    told, sees = _counts(user, now, on)
+    told, sees, sender = _counts(user, now, on)
     facts += told
     if left:
         here.leave(left, user)
     if on and sees:
         writing = request.GET.get("writing") == "1" and user.may("tickets.work")
-        facts.append({"kind": "here", "id": on, "groups": here.as_shown(here.others(on, user, writing=writing))})
+        readers = [reader for reader in here.others(on, user, writing=writing) if reader.name != sender]
+        groups = [*([here.as_sending(sender)] if sender else []), *here.as_shown(readers)]
+        facts.append({"kind": "here", "id": on, "groups": groups})
     body = {"cursor": str(cursor), "facts": facts}
     etag = f'"{hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:20]}"'
     if request.headers.get("If-None-Match") == etag:
@@ -102,9 +105,9 @@ def _key(request: HttpRequest, name: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
-def _counts(user: Any, now: datetime, on: int | None) -> tuple[list[dict[str, Any]], bool]:
-    """My work to do, what of it is overdue, my unread notices, the visits due where I arrange them, and whether I may
-    see the case `on`: one query."""
+def _counts(user: Any, now: datetime, on: int | None) -> tuple[list[dict[str, Any]], bool, str]:
+    """My work to do, what of it is overdue, my unread notices, the visits due where I arrange them; whether I may see
+    the case `on`, and whose reply to it is about to leave: one query."""
     mine = Case.objects.filter(OPEN, owner=OuterRef("pk")).order_by().values("owner")
     over = mine.filter(clock_state=ClockState.RUNNING, sort_due_at__lt=now)
     unread = (
@@ -125,8 +128,8 @@ def _counts(user: Any, now: datetime, on: int | None) -> tuple[list[dict[str, An
     found = (
         User.objects.filter(pk=user.pk)
         .annotate(todo=count(mine.filter(state__in=TO_DO)), over=count(over), unread=count(unread), **visits)
-        .annotate(sees=Exists(Case.objects.visible_to(user).filter(pk=on)))
-        .values("todo", "over", "unread", "presence", "sees", *visits)
+        .annotate(sees=Exists(Case.objects.visible_to(user).filter(pk=on)), sender=Subquery(sends_now(on, user)))
+        .values("todo", "over", "unread", "presence", "sees", "sender", *visits)
         .get()
     )
     counts = {
@@ -138,7 +141,7 @@ def _counts(user: Any, now: datetime, on: int | None) -> tuple[list[dict[str, An
     }
     if visits:
         counts["rail.dispatch"] = sum(found[name] for name in visits)
-    return [counts, {"kind": "presence", "presence": found["presence"]}], found["sees"]
+    return [counts, {"kind": "presence", "presence": found["presence"]}], found["sees"], found["sender"] or ""
 
 
 # --- the bell --------------------------------------------------------------------------------------------------------
@@ -182,6 +185,8 @@ def notice_open(request: HttpRequest, pk: int) -> HttpResponse:
     notices.mark_read(request.user, [message.pk])
     if message.case is None:
         return redirect("desk:notices")
+    if message.template == NOT_SENT and not Case.objects.visible_to(request.user).filter(pk=message.case_id).exists():
+        return redirect("desk:replies")  # the ticket went to others; what was written did not
     # Who works in the field reads of visits, and has pages of one's own for them.
     place = "appointments:visit" if request.user.may("visits.work") else "desk:case"  # type: ignore[union-attr]
     return redirect(reverse(place, args=[message.case.number]))

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from common import clock, clockface, navigation
 from common.errors import DomainError
-from desk import rulewords
+from desk import rulewords, sending
 from desk.doors import requires
 from notifications.models import Message
 from notifications.services import retry_failed
@@ -52,6 +52,8 @@ def _timer_words(timer: Timer) -> str:
         return title(timer.deadline.promise)
     if timer.handler == "tickets.silence":
         return _("Reminder or closure after silence")
+    if timer.handler == sending.HANDLER:
+        return _("A reply that was to leave")
     return timer.handler
 
 

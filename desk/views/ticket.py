@@ -16,6 +16,7 @@ from desk.forms import one_time_key
 from desk.lists import Listing
 from desk.presenters import Pane, composer_of
 from desk.rows import list_view, row
+from desk.sending import shows_any
 from tickets.models import Ticket
 from tickets.permissions import access_ticket
 
@@ -23,22 +24,25 @@ from tickets.permissions import access_ticket
 def find(person: Any, number: str) -> Ticket:
     """The ticket behind a number typed or read in any form. Http404 when there is none that this person may see."""
     try:
-        return access_ticket(person, key_of(number))
+        return access_ticket(person, key_of(number), shows_replies=shows_any(person, now=clock.now()))
     except Ticket.DoesNotExist:
         raise Http404 from None
 
 
 def show(request: HttpRequest, ticket: Ticket, *, status: int = 200, **context: Any) -> HttpResponse:
     """The ticket: its pane alone for htmx, else the page with list and customer. `context`: mode and bound form of
-    the composer, `done`, `refused` or `conflict`: what happened to the last action."""
+    the composer and whether to go on in it (`focus`), `done`, `refused`, `late` or `conflict`: what happened to the
+    last action."""
     now, listing = clock.now(), Listing.asked(request.GET)
     request.stands_at = listing.place  # type: ignore[attr-defined]
     mode, bound = context.pop("mode", ""), context.pop("bound", None)
     pane = Pane(ticket, request.user, listing, now=now, whole=request.GET.get("history") == "all")
+    drafts = pane.on_its_way.drafts
+    focus = context.pop("focus", False)
     context |= {
         "pane": pane,
         "ticket": ticket,
-        "composer": composer_of(ticket, request.user, listing, mode=mode, bound=bound),
+        "composer": composer_of(ticket, request.user, listing, mode=mode, bound=bound, drafts=drafts, focus=focus),
         "key": one_time_key(),
     }
     if request.headers.get("HX-Request"):
@@ -50,11 +54,19 @@ def show(request: HttpRequest, ticket: Ticket, *, status: int = 200, **context: 
 @requires("desk.open")
 @require_GET
 def conversation(request: HttpRequest, number: str) -> HttpResponse:
-    """What was said and what happened, with the head and the clocks renewed beside it."""
-    ticket = find(request.user, number)
+    """What was said and what happened, with the head, the clocks and what is going out renewed beside it.
+
+    With `composer` also the composer, for a page where nothing is written in it: what one's own reply has become may
+    have changed what it offers.
+    """
+    ticket, listing = find(request.user, number), Listing.asked(request.GET)
     whole = request.GET.get("history") == "all"
-    pane = Pane(ticket, request.user, Listing.asked(request.GET), now=clock.now(), whole=whole)
-    return render(request, "desk/_renewed.html", {"pane": pane, "ticket": ticket})
+    pane = Pane(ticket, request.user, listing, now=clock.now(), whole=whole)
+    context: dict[str, Any] = {"pane": pane, "ticket": ticket}
+    if request.GET.get("composer"):
+        composer = composer_of(ticket, request.user, listing, drafts=pane.on_its_way.drafts)
+        context |= {"composer": composer, "key": one_time_key()}
+    return render(request, "desk/_renewed.html", context)
 
 
 @requires("desk.open")

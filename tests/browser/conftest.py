@@ -22,6 +22,8 @@ from django.utils.translation import gettext, override
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from common import clock
+from desk import sending
+from sla.sweep import sweep
 from staff.models import User
 from tests import builders
 from tests.builders import MONDAY
@@ -219,6 +221,19 @@ def sign_in(page: Page, person: User, say: Words) -> None:
     page.get_by_label(say("Name"), exact=True).fill(person.username)
     page.get_by_label(say("Password"), exact=True).fill(PASSWORD)
     page.get_by_role("button", name=say("Sign in")).click()
+
+
+@pytest.fixture
+def leave(house_clock: HouseClock) -> Callable[..., None]:
+    """Let the replies that are going out leave, and the pages hear of it at once."""
+
+    def let_go(*pages: Page) -> None:
+        house_clock.skip(sending.DELAY)
+        sweep()
+        for page in pages:
+            page.evaluate("document.body.dispatchEvent(new Event('feed:now'))")
+
+    return let_go
 
 
 def starts(words: str) -> re.Pattern[str]:

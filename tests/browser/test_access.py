@@ -17,6 +17,8 @@ from appointments.windows import day_begins
 from common import clock
 from customers.models import Customer, Region
 from customers.services import add_service
+from desk import sending
+from desk.models import HeldFile, HeldReply
 from desk.views.actions import ACTIONS
 from notifications.inbound import receive_sms
 from notifications.models import Message
@@ -103,6 +105,7 @@ def office(visit: Any) -> Office:
     conversation.log_call(ticket_id=ticket.pk, body="", outcome="no_answer", by=agent)
     conversation.customer_wrote(ticket_id=ticket.pk, body="Still slow", channel="sms", by=agent)
     office.ticket = Ticket.objects.get(pk=ticket.pk)
+    replies_not_sent(office.ticket, agent, office.supervisor, now)
     plan(office.technician, now)
     office.visit, office.waiting = two_visits(caller, agent, now)
     done, _unread = (
@@ -116,6 +119,21 @@ def office(visit: Any) -> Office:
     assert message is not None
     Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED, attempts=5, error="550 no such mailbox")
     return office
+
+
+def replies_not_sent(ticket: Ticket, agent: User, other: User, now: datetime) -> None:
+    """Two that are going out, one of them somebody else's, and one that was given back with a file."""
+    given = {**dict.fromkeys(sending.TYPED, ""), "body": "Is the left lamp red?"}
+    times = {"created_at": now, "fire_at": now + sending.DELAY}
+    for author in (agent, other):
+        HeldReply.objects.create(case_id=ticket.pk, author=author, key="held", language="en", given=given, **times)
+    draft = HeldReply.objects.create(
+        case_id=ticket.pk, author=agent, key="draft", language="en", given=given, state="draft", why=["It rains."],
+        done_at=now, **times,
+    )  # fmt: skip
+    HeldFile.objects.create(
+        reply=draft, name="modem.jpg", content_type="image/jpeg", size=900, digest="0" * 64, file="00/0"
+    )
 
 
 def plan(person: User, now: datetime) -> None:
@@ -228,6 +246,7 @@ PLACES = [
     Place("outages, to read", on("/settings/outages/")),
     Place("people", on("/settings/people/"), who="administrator"),
     Place("my keys", on("/settings/keys/")),
+    Place("my replies", on("/settings/replies/")),
     Place("mine", on("/settings/mine/"), who="technician"),
     Place("working time", on("/settings/working-time/?team=repair"), who="supervisor"),
     Place(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.utils.translation import override
+from django.utils.translation import override, pgettext
 from playwright.sync_api import Page, expect
 
 from cases.facts import Names, sentence
@@ -14,7 +14,8 @@ from cases.services import verify_timeline
 from common import clock
 from desk.forms import CallForm, ReplyForm, ResolveForm
 from desk.intake import IntakeForm
-from desk.views.actions import _REPLY_DONE, ACTIONS
+from desk.sending import DONE, FOLLOWS
+from desk.views.actions import ACTIONS
 from sla.models import Deadline
 from sla.promises import title
 from sla.states import Verdict
@@ -49,7 +50,7 @@ def timeline(ticket: Ticket, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["zh-hans", "en"])
-def test_a_call_becomes_a_ticket_and_the_ticket_is_closed(visit: Any, language: str) -> None:
+def test_a_call_becomes_a_ticket_and_the_ticket_is_closed(visit: Any, leave: Any, language: str) -> None:
     say = Words(language)
     agent = builders.person("agent", "chen", language=language)
     father = builders.customer("李小明", PHONE)
@@ -89,7 +90,10 @@ def test_a_call_becomes_a_ticket_and_the_ticket_is_closed(visit: Any, language: 
     # A reply that waits pauses the clock; the customer's answer starts it again.
     page.get_by_role("textbox", name=label(ReplyForm, "body", say), exact=True).fill("From 1 yuan a day. Where to?")
     page.get_by_role("button", name=say("Send and wait")).click()
-    expect(page.get_by_text(say.of(_REPLY_DONE["wait"]))).to_be_visible()
+    expect(page.locator("undo-bar")).to_contain_text(say.of(FOLLOWS["wait"]))
+    expect(chip).to_have_attribute("data-level", "ok")
+    leave(page)
+    expect(page.get_by_text(say.of(DONE["wait"]))).to_be_visible()
     expect(chip).to_have_attribute("data-level", "paused")
     expect(page.get_by_role("link", name=starts(say("Status")))).to_contain_text(say.of(State.PENDING.label))
     write(page, "Customer said", say)
@@ -128,7 +132,7 @@ def test_a_call_becomes_a_ticket_and_the_ticket_is_closed(visit: Any, language: 
     assert verify_timeline(ticket) == []
 
 
-def test_everything_works_without_script(visit: Any, say: Words) -> None:
+def test_everything_works_without_script(visit: Any, leave: Any, say: Words) -> None:
     agent = builders.person("agent", "chen", language="en")
     customer = builders.customer("Li Xiaoming", PHONE)
     page = visit(java_script_enabled=False)
@@ -152,7 +156,17 @@ def test_everything_works_without_script(visit: Any, say: Words) -> None:
 
     page.get_by_role("textbox", name=label(ReplyForm, "body", say), exact=True).fill("Please restart the modem.")
     page.get_by_role("button", name=say("Send and wait")).click()
-    expect(page.get_by_text(say.of(_REPLY_DONE["wait"]))).to_be_visible()
+    with override("en"):
+        undo = page.get_by_role("button", name=starts(pgettext("a reply that is going out", "Undo")))
+    undo.click()
+    reply = page.get_by_role("textbox", name=label(ReplyForm, "body", say), exact=True)
+    expect(reply).to_have_value("Please restart the modem.")
+    expect(reply).to_be_focused()
+    page.get_by_role("button", name=say("Send and wait")).click()
+    expect(page.locator("undo-bar")).to_contain_text("Goes out at 15:20")
+    leave()
+    page.reload()
+    expect(page.get_by_text(say.of(DONE["wait"]))).to_be_visible()
     expect(chip).to_contain_text(say("Paused"))
     write(page, "Note", say)
     page.get_by_role("textbox", name=say("Note"), exact=True).fill("Signal is weak after nine.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +16,11 @@ from playwright.sync_api import Page, expect
 
 from common import clock
 from desk.forms import ReplyForm, ResolveForm
-from desk.views.actions import _REPLY_DONE, ACTIONS
+from desk.sending import DONE
+from desk.views.actions import ACTIONS
 from staff.permissions import Role, roles_that_may
 from tests import builders
+from tests.cases.test_attachments import JPEG
 from tickets import services
 from tickets.models import Ticket
 from tickets.states import State, Verified
@@ -90,7 +94,7 @@ def test_two_at_one_ticket_see_each_other_and_who_is_replying(visit: Any, say: W
     expect(first.locator("[data-here]")).to_be_empty()
 
 
-def test_who_was_overtaken_sees_by_whom_and_sends_again(visit: Any, watch: Watch, say: Words) -> None:
+def test_who_was_overtaken_sees_by_whom_and_sends_again(visit: Any, watch: Watch, leave: Any, say: Words) -> None:
     watch.expect_status(409)
     ticket = taken(builders.person("agent", "chen", language="en"))
     address = reverse("desk:case", args=[ticket.number])
@@ -102,8 +106,10 @@ def test_who_was_overtaken_sees_by_whom_and_sends_again(visit: Any, watch: Watch
     second.goto(address)
     reply_box(second, say).fill("Somebody will call you.")
     second.get_by_role("button", name=say("Send and wait")).click()
-    expect(second.get_by_text(say.of(_REPLY_DONE["wait"]))).to_be_visible()
+    expect(second.locator("undo-bar")).to_be_visible()
+    expect(first.locator("[data-here]")).to_contain_text(say("%(name)s's reply is going out", name="wang"))
 
+    # What is sent second arrives second, so the first is let go, and asked about.
     first.locator("draft-box.mode-reply button[type=submit]").click()
     bar = first.get_by_role("alert")
     expect(bar).to_be_focused()
@@ -115,9 +121,51 @@ def test_who_was_overtaken_sees_by_whom_and_sends_again(visit: Any, watch: Watch
     bar.get_by_role("link", name=say("Edit")).click()
     expect(reply_box(first, say)).to_be_focused()
     bar.get_by_role("button", name=say("Send anyway")).click()
-    expect(first.get_by_text(say.of(ACTIONS["reply"].done), exact=True)).to_be_visible()
+    expect(first.locator("undo-bar")).to_be_visible()
+    leave(first)
+    expect(first.get_by_text(say.of(DONE[""]), exact=True)).to_be_visible()
     expect(first.get_by_role("region", name=say("Conversation")).get_by_text("We look at it now.")).to_be_visible()
     assert ticket.notes.filter(direction="out").count() == 2
+
+
+def test_a_reply_is_taken_back_by_its_key_and_goes_when_it_is_sent_again(
+    visit: Any, leave: Any, say: Words, tmp_path: Path
+) -> None:
+    ticket = taken(builders.person("agent", "chen", language="en"))
+    page = visit(ticket.owner)
+    page.goto(reverse("desk:case", args=[ticket.number]))
+    picture = tmp_path / "modem.jpg"
+    picture.write_bytes(JPEG)
+    reply_box(page, say).fill("Which lamp\nis red?")
+    page.locator("#reply_files").set_input_files(picture)
+    page.keyboard.press("Escape")
+    reply_box(page, say).press("Control+Enter")
+    bar = page.locator("undo-bar")
+    expect(bar).to_contain_text("Which lamp")
+    expect(bar.locator("[data-count]")).to_have_text(re.compile(r"^Going out in \d s$"))
+    expect(page.locator("#main").get_by_role("heading", level=1)).to_be_focused()
+    reply_box(page, say).fill("zz")  # in a field a letter is a letter, and what is begun meanwhile stays
+    page.keyboard.press("Escape")
+    page.keyboard.press("z")
+    expect(reply_box(page, say)).to_have_value("Which lamp\nis red?")
+    expect(reply_box(page, say)).to_be_focused()
+    expect(page.get_by_role("checkbox", name=starts("modem.jpg"))).to_be_checked()
+    expect(page.get_by_role("radio", name=say("Send and wait"), include_hidden=True)).to_be_checked()
+    expect(bar).to_have_count(0)
+    assert ticket.notes.count() == 0
+    page.keyboard.press("End")
+    page.keyboard.type(" The left one?")
+    page.reload()
+    expect(reply_box(page, say)).to_have_value("Which lamp\nis red? The left one?")
+
+    reply_box(page, say).press("Control+Enter")
+    expect(bar).to_be_visible()
+    expect(reply_box(page, say)).to_have_value("zz")
+    leave(page)
+    expect(page.get_by_text(say.of(DONE["wait"]))).to_be_visible()
+    expect(page.get_by_role("link", name=starts("modem.jpg"))).to_be_visible()
+    expect(reply_box(page, say)).to_have_value("zz")
+    assert ticket.notes.get().body.splitlines() == ["Which lamp", "is red? The left one?"]
 
 
 def test_two_agents_take_the_next_one_and_get_two(visit: Any, say: Words) -> None:

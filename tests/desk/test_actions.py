@@ -34,7 +34,8 @@ def _house():
 
 @pytest.fixture
 def agent():
-    return builders.person("agent", language="en")
+    """Whose replies leave at once; how one waits for an undo is in test_sending.py."""
+    return builders.person("agent", language="en", undo_replies=False)
 
 
 @pytest.fixture

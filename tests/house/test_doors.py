@@ -55,6 +55,9 @@ DOORS: dict[str, tuple[str, str]] = {
     "desk:notice": ("", STAFF),
     "desk:mine": (STAFF, ""),
     "desk:keys": (STAFF, STAFF),
+    "desk:replies": (STAFF, STAFF),
+    "desk:undo_reply": ("", STAFF),  # one's own, whoever may see the ticket by now; else the ticket's door and 403
+    "desk:discard_reply": ("", STAFF),
     "desk:outbox": (STAFF, ""),  # in development only
     "desk:team": ("desk.open", ""),
     "desk:take_next": ("", "tickets.work"),

@@ -111,7 +111,9 @@ class DraftBox extends HTMLElement {
   restore() {
     const kept = JSON.parse(localStorage.getItem(this.key) || "null");
     if (!kept) return;
-    for (const field of this.fields()) if (!field.value && kept.values[field.name]) field.value = kept.values[field.name];
+    // What the server has filled in is the draft that it kept; what was changed in that since is newer.
+    const filled = "filled" in this.dataset;
+    for (const field of this.fields()) if ((filled || !field.value) && kept.values[field.name]) field.value = kept.values[field.name];
   }
   forget() { localStorage.removeItem(this.key); }
 }

@@ -51,6 +51,7 @@ body.addEventListener("htmx:afterSettle", (e) => {
     newest();
     const wrong = find("main").querySelector("[data-focus]");
     (wrong || find("main").querySelector("[data-heading]"))?.focus({ preventScroll: !wrong });
+    if (wrong?.matches("textarea")) wrong.setSelectionRange(wrong.value.length, wrong.value.length); // go on writing
   }
   if (e.detail.elt.id !== "thread") return;
   if (stay) newest();
@@ -126,6 +127,9 @@ body.addEventListener("feed:here", (e) => {
   crowd = e.detail;
   showCrowd();
   if (writers(crowd) && writers(crowd) !== before) find("announce").textContent = crowd.groups[0].words;
+  // Somebody's reply that is about to leave, or was taken back, is no change of the ticket: what stands there is renewed.
+  const shown = Boolean(document.querySelector("#held [data-others]"));
+  if (crowd.groups.some((group) => group.sending) !== shown) find("thread")?.dispatchEvent(new CustomEvent("ticket-changed"));
 });
 for (const type of ["htmx:afterSettle", "htmx:oobAfterSwap"]) body.addEventListener(type, showCrowd);
 function showCrowd() {
@@ -169,6 +173,44 @@ body.addEventListener("htmx:afterSettle", (e) => {
   if (e.detail.target.id !== "main") return;
   typed = 0;
   tellWriting();
+});
+
+// --- a reply that is going out: counts down, then asks for what has become of it ------------------------------------------------
+const ASKS = [1, 2, 2, 5]; // seconds between the questions after its time; the last again and again
+class UndoBar extends HTMLElement {
+  connectedCallback() {
+    this.leaves = performance.now() + Number(this.dataset.left);
+    this.asked = 0;
+    this.querySelector("[data-count]").hidden = false;
+    this.querySelector("[data-time]").className = "vh";
+    this.tick();
+  }
+  disconnectedCallback() { clearTimeout(this.timer); }
+  tick() {
+    const left = this.leaves - performance.now();
+    const words = left > 0 ? this.dataset.words.replace("{n}", Math.ceil(left / 1000)) : this.dataset.going;
+    this.querySelector("[data-count]").textContent = words;
+    let next = left > 0 ? left % 1000 || 1000 : 0;
+    if (left <= 0) {
+      if (this.asked && !document.hidden) find("thread")?.dispatchEvent(new CustomEvent("ticket-changed"));
+      next = ASKS[Math.min(this.asked, ASKS.length - 1)] * 1000;
+      this.asked += 1;
+    }
+    this.timer = setTimeout(() => this.tick(), next);
+  }
+}
+customElements.define("undo-bar", UndoBar);
+const untouched = () => !find("composer")?.contains(document.activeElement)
+  && ![...document.querySelectorAll("#composer textarea, #composer [type=file]")].some((field) => field.value.trim());
+body.addEventListener("htmx:configRequest", (e) => {
+  if (e.detail.elt.id === "thread" && document.querySelector("undo-bar") && find("composer") && untouched()) {
+    e.detail.parameters.composer = "1";
+  }
+});
+// What it shows already stays, with the focus that may be in it.
+body.addEventListener("htmx:oobBeforeSwap", (e) => {
+  const { target, fragment } = e.detail;
+  if (target.id === "held" && fragment.querySelector("#held")?.dataset.shows === target.dataset.shows) e.detail.shouldSwap = false;
 });
 
 // --- small things ------------------------------------------------------------------------------------------------------------
