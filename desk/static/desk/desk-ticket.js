@@ -114,9 +114,19 @@ document.addEventListener("click", (e) => {
     if (mode.checked) document.querySelector(`draft-box.${mode.id} textarea`)?.focus();
   }, 0);
 });
-document.addEventListener("input", (e) => {
-  if (!e.target.matches(".composer-box textarea")) return;
-  e.target.rows = Math.min(10, Math.max(3, e.target.value.split("\n").length));
+// The names of the files chosen, as the browser's own control would say them: that one is hidden where this runs.
+const sayFiles = (field) => {
+  const names = [...field.files].map((file) => file.name);
+  field.parentElement.toggleAttribute("data-chosen", names.length > 0);
+  field.parentElement.querySelector("output").textContent = names.join(", ");
+};
+document.addEventListener("change", (e) => { if (e.target.matches(".composer-files [type=file]")) sayFiles(e.target); });
+document.addEventListener("click", (e) => {
+  const field = e.target.closest("[data-no-files]")?.parentElement.querySelector("[type=file]");
+  if (!field) return;
+  field.value = "";
+  sayFiles(field);
+  field.focus();
 });
 
 // --- who else is here: the feed brings it; the head is renewed by itself, so it is put there again ---------------------------
