@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from appointments.models import Appointment, ServiceArea, VisitService
+from appointments.models import Appointment, ArrivalWindow, CompensationRule, ServiceArea, VisitService
 from appointments.services import book_appointment
 from appointments.shipped import load_shipped
 from customers.models import Address, Customer, Region
@@ -20,7 +20,7 @@ TWO_HOURS = timedelta(hours=2)
 
 def center() -> None:
     builders.house()
-    load_shipped()
+    builders.once(load_shipped, ArrivalWindow, VisitService, CompensationRule)
     for code in ("broadband", "fixed_line", "fiber", "iptv", "cable"):
         Skill.objects.get_or_create(code=code, defaults={"name_zh": code, "name_en": code})
 

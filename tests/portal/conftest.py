@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.utils.translation import override
 
-from cases.categories import load_shipped_categories
 from common import clock
 from customers.models import Region
 from tests import builders
@@ -45,7 +44,7 @@ def _english() -> Iterator[None]:
 @pytest.fixture
 def house(db: None) -> None:
     builders.house()
-    load_shipped_categories()
+    builders.categories()
 
 
 @pytest.fixture

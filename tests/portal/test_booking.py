@@ -18,7 +18,6 @@ from appointments.booking import hold_window
 from appointments.messages import arrival_code
 from appointments.models import Appointment, Hold, Reservation, VisitService
 from appointments.services import book_appointment
-from cases.categories import load_shipped_categories
 from cases.models import Category, Note
 from common.management.commands.build_icons import NAMES, sprite
 from customers.models import Address, Customer, Region
@@ -40,7 +39,7 @@ SLOT = times.value_of(TUESDAY_TEN)
 @pytest.fixture(autouse=True)
 def _center(time):
     center.center()
-    load_shipped_categories()
+    builders.categories()
 
 
 @pytest.fixture

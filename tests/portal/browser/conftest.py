@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cases.categories import load_shipped_categories
 from customers.models import Region
+from tests import builders
 from tests.browser.conftest import browser, django_db_modify_db_settings, house, house_clock, icons, visit, watch
 
 __all__ = ["browser", "django_db_modify_db_settings", "house", "house_clock", "icons", "visit", "watch"]
@@ -22,5 +22,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def region(house: None) -> Region:
-    load_shipped_categories()
+    builders.categories()
     return Region.objects.create(code="haidian", name_zh="海淀区", name_en="Haidian")
