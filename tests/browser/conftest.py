@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from django.conf import settings as django
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
@@ -242,10 +242,13 @@ def starts(words: str) -> re.Pattern[str]:
 
 def complaints_of_axe(page: Page, *rules: str) -> list[str]:
     """What axe finds against WCAG and its own best practice; all rules, or only the ones named."""
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    # Selectors of what it finds are costly, and nobody reads them: the element itself is shown.
+    options: dict[str, Any] = {"resultTypes": ["violations"], "selectors": False}
     if rules:
         options["runOnly"] = list(rules)
-    violations = Axe().run(page, options=options).response["violations"]
+    if page.evaluate("!window.axe"):
+        page.evaluate(AXE_SCRIPT)
+    violations = page.evaluate("(options) => axe.run(options).then((found) => found.violations)", options)
     return [
         f"{found['id']} x{len(found['nodes'])}: {found['nodes'][0]['html'][:200]}"
         f" {found['nodes'][0].get('failureSummary', '')[:200]}"
