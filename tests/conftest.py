@@ -31,15 +31,29 @@ def missing(what: str) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`make test` selects by marker; a bare `pytest` leaves out what it cannot or should not run."""
+    """`make test` selects by marker; a bare `pytest` leaves out what it cannot or should not run. Long ones come first:
+    workers take work from each other as long as there is some, and nobody waits for one that was begun last."""
     from django.conf import settings as django
 
     chosen = config.getoption("-m")
     for item in items:
+        if not asks_for_a_service(item):
+            item.add_marker(pytest.mark.pure)
         if django.EMBEDDED and "postgres" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="NOT TESTED: needs PostgreSQL (scripts/with-services)"))
         if not chosen and "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="slow: part of make proof"))
+    items.sort(key=lambda item: 0 if "long" in item.keywords else 1 if "browser" in item.keywords else 2)
+
+
+def asks_for_a_service(item: pytest.Item) -> bool:
+    """Whether a test may use the database or Redis. To one that asks for neither pytest-django refuses every query, so
+    that it is the same on PostgreSQL as on the embedded default."""
+    from django.test import TransactionTestCase
+
+    of_django = isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, TransactionTestCase)
+    fixtures = {"db", "transactional_db", "django_db_setup", "live_server", "redis_url"}
+    return of_django or "django_db" in item.keywords or not fixtures.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -50,6 +50,7 @@ def test_without_the_constraint_it_fails():
             )
 
 
+@pytest.mark.long
 def test_two_hundred_attempts_on_the_embedded_database(tmp_path):
     """With threads on a file of SQLite's, as `make run` has it."""
     environment = {

@@ -34,7 +34,7 @@ from tickets.models import Ticket
 
 from .conftest import Watch, Words, complaints_of_axe
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("house")]
 EN, ZH = "en", "zh-hans"
 
 

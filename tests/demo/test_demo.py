@@ -34,6 +34,7 @@ from tickets.states import State
 
 NOW = datetime(2026, 3, 18, 6, 40, tzinfo=UTC)  # Wednesday, 14:40 in Shanghai
 TICKETS = 100
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -79,6 +79,7 @@ def round_trip(house, copy):
     assert "exists already" in house.run("scripts/backup", str(copy), ok=False)
 
 
+@pytest.mark.long
 def test_the_embedded_database_survives_a_round_trip(tmp_path):
     if not settings.EMBEDDED:
         pytest.skip("runs with the embedded default")
@@ -86,6 +87,7 @@ def test_the_embedded_database_survives_a_round_trip(tmp_path):
     round_trip(house, tmp_path / "copy")
 
 
+@pytest.mark.long
 @pytest.mark.postgres
 @pytest.mark.django_db
 def test_postgresql_survives_a_round_trip(tmp_path):

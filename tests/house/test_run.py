@@ -69,6 +69,7 @@ def answers(port):
         return False
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_comes_up_healthy_and_one_signal_ends_all_of_it(tmp_path, port, how):
     if not settings.EMBEDDED:

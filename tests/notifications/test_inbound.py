@@ -700,6 +700,7 @@ def test_a_receipt_says_when_a_message_reached_the_telephone(handlers, smsc, tic
 # --- the process ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_process_receives_and_ends_in_order(tmp_path, smsc, settings):
     if not settings.EMBEDDED:
         pytest.skip("runs with the embedded default")

@@ -79,6 +79,7 @@ def house(tmp_path):
     processes.end()
 
 
+@pytest.mark.long
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_whatever_is_killed_each_timer_fires_once(house):
@@ -185,6 +186,7 @@ def left_in(path: Path) -> int:
         file.close()
 
 
+@pytest.mark.long
 def test_on_the_embedded_default_a_killed_worker_loses_nothing_and_repeats_nothing(embedded):
     count, kills = (2000, 12) if PROOF else (120, 2)
     path = embedded / "house.sqlite3"

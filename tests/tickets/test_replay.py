@@ -317,6 +317,7 @@ def test_a_promise_whose_calendar_ends_costs_its_case_alone(tmp_path):
     assert Ticket.objects.get() == ticket_of("0071")
 
 
+@pytest.mark.long
 def test_the_command_leaves_the_database_alone_and_writes_the_verdicts(tmp_path):
     """In a process of its own, as it is run: a throwaway database is made, used and dropped."""
     requests = files.write(tmp_path, CITY_HEADER, CITY_ROWS)
