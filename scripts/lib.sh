@@ -22,7 +22,10 @@ is_on() {
 # The demo center has passwords that everybody knows: never where people work in earnest.
 demo_by_default() { if is_on "${PRODUCTION:-}"; then echo 0; else echo 1; fi; }
 
-chromium_path() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+# As tests/conftest.py looks for it.
+chromium_path() {
+    command -v chromium-headless-shell || command -v chromium || command -v chromium-browser || command -v google-chrome
+}
 
 # PostgreSQL's programs of the same release as the newest server here; a client older than the server refuses to dump.
 postgres_program() {

@@ -136,7 +136,7 @@ def test_many_hands_on_a_few_holds_never_wait_in_a_circle(two_technicians):
     def work(number: int) -> None:
         rng = random.Random(number)
         try:
-            for _ in range(100):
+            for _ in range(50):
                 try:
                     act(rng, customers[number])
                     outcome = "done"
@@ -154,4 +154,4 @@ def test_many_hands_on_a_few_holds_never_wait_in_a_circle(two_technicians):
     for worker in workers:
         worker.join()
     assert problems == []
-    assert outcomes["done"] > 60
+    assert outcomes["done"] > 40

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils.translation import override
 
 from appointments.states import DayPart
 from common import given
@@ -10,9 +11,10 @@ from common.errors import InvalidInput
 
 
 def refusal(check: Any, *given: Any, **options: Any) -> tuple[str, str]:
-    with pytest.raises(InvalidInput) as refused:
-        check(*given, **options)
-    return str(refused.value), refused.value.field
+    with override("en"):
+        with pytest.raises(InvalidInput) as refused:
+            check(*given, **options)
+        return str(refused.value), refused.value.field
 
 
 def test_text_is_kept_without_the_blanks_around_it():
