@@ -92,8 +92,6 @@ def composer_of(
     }
     if given_back and refused is None:
         made["reply"].initial = given_back.given
-        lines = given_back.given["body"].count("\n") + 1
-        made["reply"].fields["body"].widget.attrs["rows"] = min(10, max(3, lines))
     if focus:
         made["reply"].fields["body"].widget.attrs |= {"data-focus": "", "autofocus": True}
     reach = address_of(ticket.customer) if ticket.customer else None
