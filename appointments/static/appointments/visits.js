@@ -19,7 +19,9 @@ function learn(serverMs) {
   localStorage.setItem("visits-offset", String(seen));
 }
 const serverNow = () => Date.now() + offset;
-if (fresh) learn(fresh);
+// On a slow line this runs seconds after the page was written: it is as old as its first byte.
+const arrived = performance.getEntriesByType("navigation")[0]?.responseStart;
+if (fresh) learn(fresh + (arrived ? performance.now() - arrived : 0));
 
 // --- what was tapped: waiting to be sent, sent (until a page shows its effect), or refused ---------------------------
 const asked = (request) => new Promise((done, failed) => {

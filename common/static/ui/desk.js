@@ -8,8 +8,8 @@ let offset = 0;
 let samples = [];
 let suspect = null;
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
-function sample(serverMs) {
-  const seen = Number(serverMs) - Date.now();
+function sample(serverMs, age = 0) {
+  const seen = Number(serverMs) + age - Date.now();
   if (!serverMs || Number.isNaN(seen)) return;
   if (samples.length && Math.abs(seen - offset) > 2000) {
     const twice = suspect !== null && Math.abs(seen - suspect) < 2000;
@@ -22,7 +22,9 @@ function sample(serverMs) {
   offset = median(samples);
 }
 export const serverNow = () => Date.now() + offset;
-sample(document.querySelector('meta[name="server-now"]')?.content);
+// On a slow line this runs seconds after the page was written: it is as old as its first byte.
+const arrived = performance.getEntriesByType("navigation")[0]?.responseStart;
+sample(document.querySelector('meta[name="server-now"]')?.content, arrived ? performance.now() - arrived : 0);
 body.addEventListener("htmx:afterRequest", (e) => sample(e.detail.xhr?.getResponseHeader("X-Server-Now")));
 
 // --- <sla-timer>: the server renders the finished chip; this only keeps it right -----------------------------------

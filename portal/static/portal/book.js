@@ -15,8 +15,10 @@ if (chosen) {
 
 const hold = document.querySelector("[data-until]");
 if (hold) {
+  // The server's clock decides, not the phone's; on a slow line this page is as old as its first byte.
   const now = Number(document.querySelector("meta[name=server-now]").content);
-  const ahead = now - Date.now(); // the server's clock decides, not the phone's
+  const arrived = performance.getEntriesByType("navigation")[0]?.responseStart;
+  const ahead = now + (arrived ? performance.now() - arrived : 0) - Date.now();
   const left = hold.querySelector("[data-left]");
   const say = hold.querySelector("[data-say]");
   let said = null;
