@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.utils.translation import override, pgettext
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from cases.facts import Names, sentence
 from cases.models import CaseEvent, Note
@@ -184,3 +184,14 @@ def test_everything_works_without_script(visit: Any, leave: Any, say: Words) -> 
     ticket = Ticket.objects.get()
     assert (ticket.state, ticket.resolution, ticket.customer) == (State.RESOLVED, "New splitter", customer)
     assert verify_timeline(ticket) == []
+
+
+def test_a_number_typed_before_the_page_was_whole_is_looked_up(visit: Any, say: Words) -> None:
+    father = builders.customer("李小明", PHONE)
+    page = visit(builders.person("agent", language="en"))
+    scripts: list[Route] = []
+    page.route("**/htmx*.js", lambda route: scripts.append(route))
+    page.goto("/desk/new/", wait_until="commit")
+    page.get_by_label(label(IntakeForm, "phone", say), exact=True).fill(PHONE)
+    scripts[0].continue_()
+    expect(page.get_by_role("radio", name=father.name)).to_be_visible()

@@ -90,3 +90,9 @@ document.addEventListener("reset", (e) => {
 document.addEventListener("htmx:afterRequest", (e) => {
   if (e.target.matches("#intake") && e.detail.xhr?.getResponseHeader("HX-Redirect")) e.target.closest("draft-box")?.forget();
 });
+
+// A number that was typed before the page was whole is looked up all the same.
+document.addEventListener("DOMContentLoaded", () => {
+  const phone = document.getElementById("id_phone");
+  if (phone.value !== phone.defaultValue) document.querySelector("[name=find]").click();
+});
