@@ -204,7 +204,7 @@ def visit(browser: Browser, live_server: Any, watch: Watch) -> Iterator[Callable
             client.force_login(person)
             cookie = client.cookies[django.SESSION_COOKIE_NAME].value
             context.add_cookies([{"name": django.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
-        return context.new_page()
+        return slowed(context.new_page())
 
     yield opened
     for context in contexts:
@@ -214,6 +214,26 @@ def visit(browser: Browser, live_server: Any, watch: Watch) -> Iterator[Callable
     request_finished.disconnect(busy.ended)
     if complaints := watch.unexpected():
         pytest.fail("The browser complained:\n" + "\n".join(complaints), pytrace=False)
+
+
+def slowed(page: Page) -> Page:
+    """The page, on a slow line where SC_SLOW_LINE=1 asks for it: what a test forgets to wait for is then not there."""
+    if os.environ.get("SC_SLOW_LINE"):
+        set_offline = page.context.set_offline
+        line = page.context.new_cdp_session(page)
+        line.send("Network.enable")
+        speed = {"offline": False, "latency": 20, "downloadThroughput": 60_000, "uploadThroughput": 60_000}
+        line.send("Network.emulateNetworkConditions", speed)
+
+        def tunnel(offline: bool) -> None:
+            nonlocal line
+            if line:  # a slow line is never an absent one
+                line.detach()
+                line = None
+            set_offline(offline)
+
+        page.context.set_offline = tunnel  # type: ignore[method-assign]
+    return page
 
 
 def sign_in(page: Page, person: User, say: Words) -> None:

@@ -39,7 +39,8 @@ def test_the_countdown_is_the_same_in_every_time_zone(visit: Any, house_clock: H
     for page in pages:
         page.goto(reverse("desk:case", args=[ticket.number]))
     for page in pages:
-        assert off_by(page, due) <= TWO_SECONDS
+        # A busy machine may stop for seconds between reading the page and reading the clock.
+        assert min(off_by(page, due) for _reading in range(5)) <= TWO_SECONDS
     words = [page.locator(".clocks").inner_text().split("\n") for page in pages]
     moments = [[line for line in lines if "by " in line] for lines in words]
     assert moments[0] == moments[1] == moments[2] != []
@@ -49,11 +50,14 @@ def test_a_clock_turns_by_itself_when_its_time_comes(visit: Any, house_clock: Ho
     agent = builders.person("agent", language="en")
     ticket = builders.ticket(agent, team=agent.team, channel="web", at=clock.now())
     due = Deadline.objects.get(case=ticket, promise="first_response").due_at
-    house_clock.skip(due - clock.now() - timedelta(seconds=3))
+    house_clock.skip(due - clock.now() - timedelta(minutes=1))
     page = visit(agent)
+    page.clock.install()
     page.goto(reverse("desk:case", args=[ticket.number]))
     chip = page.locator(".clock sla-timer").first
     expect(chip).to_have_attribute("data-level", "soon")
+    house_clock.skip(timedelta(minutes=1))
+    page.clock.run_for(60_000)
     expect(chip).to_have_attribute("data-level", "over")
-    expect(chip).to_contain_text(say("Over %(span)s", span="00:0"))
+    expect(chip).to_contain_text(re.compile(say("Over %(span)s", span=r"0\d:\d\d")))
     expect(chip).to_have_class(re.compile(r"\bsla-over\b"))

@@ -117,6 +117,7 @@ def test_the_palette_finds_by_number_and_by_phone(visit: Any, language: str) -> 
     page.goto("/desk/")
     field = page.get_by_role("combobox", name=say("Ticket number, phone, account number or name"))
     for typed, ticket in [(tickets[1].number, tickets[1]), ("13900000003", tickets[2])]:
+        page.wait_for_load_state()  # the heading of the next page is there before its keys are
         page.keyboard.press("Control+k")
         expect(field).to_be_focused()
         field.press_sequentially(typed)

@@ -76,6 +76,8 @@ def press(page: Page, kind: str) -> None:
 
 
 def check(page: Page) -> None:
+    # Unlike everything else here, `all()` does not wait: of a page that is half here it finds half.
+    page.wait_for_load_state("domcontentloaded")
     for box in step(page, "check").get_by_role("checkbox").all():
         box.check()
     press(page, "check")
