@@ -16,8 +16,11 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
-from cases.models import CaseEvent
+from cases.models import CaseEvent, Note
 from common import clock
+from desk import sending
+from desk.models import HeldReply
+from notifications.models import Message
 from sla.models import Timer
 from tests import builders
 from tests.conftest import missing
@@ -52,6 +55,24 @@ def due_cases(count: int, *, age: float = 24) -> list[int]:
     return many(count, agent, owner=agent, customer=None, channel="phone", at=at)
 
 
+def replies_to_leave(count: int) -> list[int]:
+    """Replies of the composer whose time to be taken back is over, on tickets of their own; their keys."""
+    builders.house()
+    agent = builders.person("agent", name="Li")
+    customer = builders.customer(phone="13900000001")
+    now = clock.now()
+    held = []
+    for number in range(count):
+        ticket = builders.ticket(agent, owner=agent, customer=customer, at=now - timedelta(minutes=5))
+        given = {"body": f"Reply {number}", "then": "wait", "reason": "documents", "resolution": "", "verified": ""}
+        said = sending.send(
+            ticket_id=ticket.pk, by=agent, given={**given, "seen": ticket.version}, at=now - timedelta(minutes=4)
+        )
+        assert said.held is not None, said
+        held.append(said.held.pk)
+    return held
+
+
 def waiting() -> int:
     return Timer.objects.filter(try_at__lte=clock.now()).count()
 
@@ -62,8 +83,20 @@ def check(cases: list[int], marks: int) -> None:
     assert {key[:4] for key in taken} == {(case, "resolve", 1, step) for case in cases for step in STEPS}
     made = marks_made()
     assert (len(made), set(made.values())) == (marks, {1} if marks else set())
-    assert broken_timelines(cases) == out_of_step() == []
+    assert broken_timelines() == out_of_step() == []
     assert not Timer.objects.filter(attempts__gt=0).exists()
+
+
+def check_replies(replies: list[int]) -> None:
+    """Each has left once, with everything that follows it: one note, one message, one pause."""
+    sent = HeldReply.objects.filter(pk__in=replies, state=HeldReply.State.SENT).values_list("case_id", flat=True)
+    assert len(sent) == len(replies)
+    notes = Note.objects.filter(case_id__in=sent, direction="out").values_list("case_id", flat=True)
+    assert sorted(notes) == sorted(sent)
+    mails = Message.objects.filter(case_id__in=sent, template="ticket_reply").values_list("case_id", flat=True)
+    assert sorted(mails) == sorted(sent)
+    waits = CaseEvent.objects.filter(case_id__in=sent, kind="clocks_paused").values_list("case_id", flat=True)
+    assert sorted(waits) == sorted(sent)
 
 
 @pytest.fixture
@@ -84,6 +117,7 @@ def house(tmp_path):
 @pytest.mark.django_db(transaction=True)
 def test_whatever_is_killed_each_timer_fires_once(house):
     count, kills = (20_000, 60) if PROOF else (200, 3)
+    replies = replies_to_leave(500 if PROOF else 10)  # first: none waits while the sweep is behind
     cases = due_cases(count)
     set_marks(cases, at=clock.now() - timedelta(minutes=2), seconds=0.002 if PROOF else 0.03)
     chance = random.Random() if PROOF else random.Random(1)
@@ -107,9 +141,10 @@ def test_whatever_is_killed_each_timer_fires_once(house):
             time.sleep(chance.random())
     assert wait_until(lambda: waiting() == 0, seconds=1200 if PROOF else 60), house.log()
     house.end()
-    print(f"\nkill: {count} deadlines and {count} handlers, killed: {killed}")
+    print(f"\nkill: {count} deadlines, {count} handlers and {len(replies)} replies, killed: {killed}")
     assert len(killed) >= 3, "the kills came too late to be in the middle of anything"
     check(cases, marks=count)
+    check_replies(replies)
 
 
 @pytest.mark.postgres
