@@ -20,6 +20,7 @@ from django.utils.text import slugify
 
 from cases.states import Channel, Severity, Urgency
 from common.csv_rows import MARKING
+from common.iso import read_instant
 from common.text import unstorable_key
 from sla.arithmetic import Calendar, CalendarError, Limit, LimitError
 from sla.arithmetic.calendars import ANSWERED_YEARS
@@ -377,7 +378,7 @@ class _Reader:
         if text is None:
             return None
         try:
-            return local_instant(datetime.fromisoformat(str(text)), zone)
+            return local_instant(read_instant(str(text)), zone)
         except FarOff as problem:
             self._say(f"source.as_of: {text!r} {problem}")
         except ValueError:

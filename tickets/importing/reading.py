@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cases.states import PRIORITY
 from common.csv_rows import Broken, Damaged, open_text, rows
+from common.iso import read_instant
 from tickets.states import State
 
 from .maps import OUR_VALUES, CaseMap, FarOff, MapError, TimeColumn, local_instant
@@ -46,7 +47,7 @@ class Record:
 
 def _local(text: str, form: str) -> datetime:
     # A time without an offset is local; the map's zone makes an instant of it.
-    return datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007
+    return read_instant(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007
 
 
 class Reader:
