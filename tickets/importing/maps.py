@@ -288,7 +288,8 @@ class _Reader:
                 return
             known: Any = {State.PENDING: WaitReason, State.HELD: HoldReason}.get(State(state))
             if reason and (known is None or reason not in known.values):
-                self._say(f"values.state: {raw!r}: {reason!r} is not a reason to be {state}")
+                reasons = f", only {', '.join(known.values)}" if known else ""
+                self._say(f"values.state: {raw!r}: {reason!r} is not a reason to be {state}{reasons}")
         elif key in OUR_VALUES and ours not in OUR_VALUES[key]:
             self._say(f"values.{key}: {raw!r} leads to {ours!r}, which is none of {', '.join(OUR_VALUES[key])}")
 

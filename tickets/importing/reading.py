@@ -163,7 +163,8 @@ class Reader:
         record.subject = subject or f"{self.map.name} {record.number}"
         record.description = row[texts["description"]].strip() if "description" in texts else ""
         if len(record.subject) > _SUBJECT:
-            record.description = record.description or record.subject
+            if record.subject not in " ".join(record.description.split()):  # the whole of it must stand somewhere
+                record.description = "\n\n".join(filter(None, (record.subject, record.description)))
             record.subject = record.subject[: _SUBJECT - 1] + "…"
 
     def _translated(self, name: str, raw: str) -> str:
