@@ -142,6 +142,37 @@ def test_loading_re_aims_exactly_what_was_listed(cases, run):
     assert run("calendars", "load", text=CLOSED) == "office: nothing changed\n"
 
 
+def test_a_file_is_published_whole_or_not_at_all(cases, run):
+    """The first calendar is good; under the second a live deadline would never end."""
+    dues = [due(ticket) for ticket in cases]
+    bad = '[calendar.office]\ntimezone = "Asia/Shanghai"\nopen = { "2026-03-02" = ["09:00-10:00"] }\n'
+    with pytest.raises(CommandError, match="office"):
+        run("calendars", "load", text=OFFICE.replace("office", "annex") + bad)
+    assert list(CalendarVersion.objects.values_list("name", "number")) == [("office", 1)]
+    assert [due(ticket) for ticket in cases] == dues
+
+
+def test_loading_again_finishes_what_was_interrupted(cases, run, monkeypatch):
+    _early, late, paused = cases
+    late_due = due(late)
+
+    def killed(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sla.services.retarget", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run("calendars", "load", text=CLOSED)
+    assert due(late) == late_due
+    said = run("calendars", "load", "--dry-run", text=CLOSED)
+    assert "office: nothing changed, 2 open deadlines move since it was loaded last" in said
+    assert late.number in said
+    assert paused.number in said
+    assert "re-aimed 2 in 3 cases" in run("calendars", "load", text=CLOSED)
+    assert due(late) == late_due + timedelta(days=1)
+    assert run("calendars", "load", text=CLOSED) == "office: nothing changed\n"
+
+
 def test_a_new_policy_holds_for_new_cases_only(cases, run):
     dues = [due(ticket) for ticket in cases]
     changed = POLICY.replace("16h", "8h")
