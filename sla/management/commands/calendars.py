@@ -11,13 +11,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from common import clock
+from common.commands import DatabaseCommand
 from common.output import whole_file
 from sla import files, services, shipped
 from sla.arithmetic import Calendar, CalendarError, load_calendars
 from sla.models import CalendarVersion
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -9,9 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from common import clock
+from common.commands import DatabaseCommand
 from sla import files, policies, shipped
 from sla.arithmetic import CalendarError
 from sla.models import PolicyVersion
@@ -19,7 +20,7 @@ from sla.models import PolicyVersion
 from .calendars import write
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
