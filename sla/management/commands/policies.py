@@ -30,8 +30,9 @@ class Command(DatabaseCommand):
         load = acts.add_parser("load", help="publish the policy of a file")
         load.add_argument("file", type=Path, metavar="FILE")
         load.add_argument("--dry-run", action="store_true", help="only list what would change")
+        load.add_argument("--new-law", action="store_true", help="the law has changed: let legal limits become looser")
 
-    def handle(self, *, act: str, file: Path, dry_run: bool = False, **_options: Any) -> None:
+    def handle(self, *, act: str, file: Path, dry_run: bool = False, new_law: bool = False, **_options: Any) -> None:
         newest = PolicyVersion.objects.filter(scope="").order_by("number").last()
         if act == "export":
             if newest is None:
@@ -39,6 +40,11 @@ class Command(DatabaseCommand):
             write(self, file, files.write_policy(newest))
             return
         form, rules = self.read(file)
+        if newest is not None and not new_law:
+            try:
+                policies.check_law(newest.rules.order_by("pk"), rules, shipped.known_calendars())
+            except policies.PolicyError as refusal:
+                raise CommandError(f"{file}: {refusal}; if the law itself has changed, say --new-law") from None
         before = [] if newest is None else [_said(rule) for rule in newest.rules.order_by("pk")]
         after = [_said(rule) for rule in rules]
         if before == after:
@@ -48,6 +54,8 @@ class Command(DatabaseCommand):
             for line in lines:
                 if line not in others:
                     self.stdout.write(f"{sign} {line}")
+        for kind in policies.unknown_kinds(rules):
+            self.stdout.write(f"nothing is of the kind {kind!r} here: its rules hold for no case yet")
         self.stdout.write("0 open deadlines move: an open case keeps the policy it was opened under")
         if dry_run:
             return
