@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -190,6 +190,11 @@ def read_rules(form: dict[str, Any], calendars: dict[str, Calendar]) -> list[Rul
     return rules
 
 
+def unknown_kinds(rules: Iterable[RuleForm]) -> list[str]:
+    """The kinds that rules name and no case can have: misprints, or of a room that is not built yet."""
+    return sorted({kind for rule in rules for kind in _many(rule.selectors.get("kind", []))} - set(Case.kinds))
+
+
 def _read_rule(entry: dict[str, Any], calendars: dict[str, Calendar]) -> RuleForm:
     unknown = set(entry) - _KEYS
     if unknown:
@@ -210,6 +215,7 @@ def _read_rule(entry: dict[str, Any], calendars: dict[str, Calendar]) -> RuleFor
         raise PolicyError(f"cannot select by {', '.join(sorted(strange))}")
     for name, wanted in selectors.items():
         _check_selector(name, wanted)
+    _check_types(selectors)
     starts, stops = entry.get("start", "opened"), _texts(entry, "stop")
     if starts not in moments.STARTS:
         raise PolicyError(f"nothing starts with {starts!r}, only with {', '.join(sorted(moments.STARTS))}")
@@ -254,6 +260,16 @@ def _check_selector(name: str, wanted: Any) -> None:
     known: Any = {"channel": Channel, "urgency": Urgency, "severity": Severity}.get(name)
     if known and (strange := sorted(set(values) - set(known.values))):
         raise PolicyError(f"when.{name}: there is no {', '.join(strange)}, only {', '.join(known.values)}")
+
+
+def _check_types(selectors: dict[str, Any]) -> None:
+    """Each type is one of the kinds that are named, or of any kind; of a kind that is not built yet, it may be any."""
+    kinds = _many(selectors.get("kind", list(Case.kinds)))
+    if "type" not in selectors or set(kinds) - set(Case.kinds):
+        return
+    known = dict.fromkeys(value for kind in kinds for value in Case.kinds[kind].TYPES.values)
+    if strange := [value for value in _many(selectors["type"]) if value not in known]:
+        raise PolicyError(f"when.type: there is no {', '.join(strange)}, only {', '.join(known)}")
 
 
 def _texts(entry: dict[str, Any], key: str, default: Any = None) -> list[str]:
@@ -363,10 +379,10 @@ class _Spans:
             ]
         return self.known[calendar, *limits]
 
-    def of_rule(self, rule: RuleForm) -> list[timedelta]:
+    def of_rule(self, rule: RuleForm | Rule) -> list[timedelta]:
         return self.of(rule.calendar, *rule.limits)
 
-    def slower(self, rule: RuleForm, other: RuleForm) -> bool:
+    def slower(self, rule: RuleForm | Rule, other: RuleForm | Rule) -> bool:
         """Whether there is a start from which `rule` leaves more time than `other`."""
         return any(one > two for one, two in zip(self.of_rule(rule), self.of_rule(other), strict=True))
 
@@ -402,6 +418,32 @@ def _check_pair(rule: RuleForm, other: RuleForm, spans: _Spans) -> None:
         raise PolicyError(f"{rule.promise}: {rule.limits[0]} pauses, and {law} never does")
     if spans.slower(rule, other):
         raise PolicyError(f"{rule.promise}: {rule.limits[0]} is looser than {law}")
+
+
+def check_law(before: Iterable[Rule], after: list[RuleForm], calendars: dict[str, Calendar]) -> None:
+    """Raise PolicyError where the rules of a new version loosen a legal limit of the version before."""
+    before, spans = list(before), _Spans(calendars)
+    for law in before:
+        if law.statutory and law.limits:
+            _check_kept(_covering(after, law), law, spans)
+    for rule in after:
+        law_there = _covering(before, rule)
+        if rule.statutory and law_there and law_there.statutory and law_there.limits:
+            _check_kept(rule, law_there, spans)
+
+
+def _check_kept(rule: Any, law: Rule, spans: _Spans) -> None:
+    legal = f"the legal {law.limits[0]}"
+    if rule is None or not rule.limits or not rule.statutory:
+        raise PolicyError(f"{law.promise}: {law.selectors} would be without {legal}")
+    if spans.slower(rule, law):
+        raise PolicyError(f"{law.promise}: {rule.limits[0]} is looser than {legal} for {law.selectors}")
+
+
+def _covering(rules: Iterable[Any], narrow: Any) -> Any:
+    """The rule that holds for a case of which no more is known than what `narrow` selects; None if there is none."""
+    found = [r for r in rules if r.promise == narrow.promise and _covers(r.selectors, narrow.selectors)]
+    return max(found, key=lambda rule: specificity(rule.selectors), default=None)
 
 
 def _check_rungs_after(rule: RuleForm, spans: _Spans) -> None:

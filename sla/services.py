@@ -19,7 +19,7 @@ from . import events
 from .arithmetic import Interval
 from .clocks import Clocks
 from .deadlines import due_if_resumed
-from .models import Deadline, PolicyVersion
+from .models import CalendarVersion, Deadline, PolicyVersion
 from .states import LIVE, DeadlineState, Verdict
 
 
@@ -209,3 +209,9 @@ def on_calendar(calendar_name: str) -> QuerySet[Deadline]:
     return Deadline.objects.filter(
         calendar_version__name=calendar_name, state__in=LIVE, pinned_at__isnull=True
     ).order_by("pk")
+
+
+def behind(calendar_name: str) -> QuerySet[Deadline]:
+    """Those of `on_calendar` that are not under its newest version yet."""
+    newest = CalendarVersion.objects.filter(name=calendar_name).order_by("-number").values("pk")[:1]
+    return on_calendar(calendar_name).exclude(calendar_version_id__in=newest)

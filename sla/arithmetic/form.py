@@ -16,6 +16,8 @@ KEYS = ("timezone", "holidays", "week", "closed", "open", "complete_through", "t
 LANGUAGES = ("en", "zh")
 SEGMENT = re.compile(r"([0-9]{2}):([0-5][0-9])-([0-9]{2}):([0-5][0-9])")
 
+NEXT_DAY = "hours past midnight are a segment of the next day"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Segment:
@@ -33,9 +35,9 @@ class Segment:
         opens_hour, opens_minute, closes_hour, closes_minute = map(int, match.groups())
         opens, closes = opens_hour * 60 + opens_minute, closes_hour * 60 + closes_minute
         if closes > 24 * 60:
-            raise CalendarError(f"{text!r} runs past 24:00; hours past midnight are a segment of the next day")
+            raise CalendarError(f"{text!r} runs past 24:00; {NEXT_DAY}")
         if opens >= closes:
-            raise CalendarError(f"{text!r} does not close after it opens")
+            raise CalendarError(f"{text!r} does not close after it opens; {NEXT_DAY}")
         return cls(opens, closes)
 
     def __str__(self) -> str:
@@ -73,6 +75,8 @@ def read_form(name: str, form: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _timezone(value: Any) -> ZoneInfo:
+    if value is None:
+        raise CalendarError("is missing; it is never guessed")
     key = _text(value)
     try:
         return ZoneInfo(key)

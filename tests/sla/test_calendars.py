@@ -342,7 +342,7 @@ def test_less_than_nothing_is_refused():
         ({"week": {"mon": ["09:00-17:60"]}}, "week: mon: '09:00-17:60' is not of the form"),
         ({"week": {"mon": ["22:00-26:00"]}}, "week: mon: '22:00-26:00' runs past 24:00"),
         ({"week": {"mon": ["09:00-24:01"]}}, "week: mon: '09:00-24:01' runs past 24:00"),
-        ({"week": {"mon": ["17:00-09:00"]}}, "week: mon: '17:00-09:00' does not close after it opens"),
+        ({"week": {"mon": ["17:00-09:00"]}}, "week: mon: '17:00-09:00' does not close after it opens; hours past"),
         ({"week": {"mon": ["09:00-09:00"]}}, "week: mon: '09:00-09:00' does not close"),
         ({"week": {"mon": ["09:00-12:00", "11:59-17:00"]}}, "week: mon: '09:00-12:00' and '11:59-17:00' overlap"),
         ({"week": {"mon": [9]}}, "week: mon: 9 is not text"),
@@ -378,7 +378,7 @@ def test_a_date_no_clock_reaches_is_refused_when_new_and_harms_nobody_when_kept(
 
 
 def test_a_form_without_zone_or_that_is_no_table_is_refused():
-    with pytest.raises(CalendarError, match="calendar 'desk', timezone: None is not text"):
+    with pytest.raises(CalendarError, match="calendar 'desk', timezone: is missing; it is never guessed"):
         Calendar.from_dict("desk", {"week": {"mon": ["09:00-17:00"]}})
     with pytest.raises(CalendarError, match="calendar 'desk': 5 is not a table"):
         Calendar.from_dict("desk", 5)

@@ -142,6 +142,37 @@ def test_loading_re_aims_exactly_what_was_listed(cases, run):
     assert run("calendars", "load", text=CLOSED) == "office: nothing changed\n"
 
 
+def test_a_file_is_published_whole_or_not_at_all(cases, run):
+    """The first calendar is good; under the second a live deadline would never end."""
+    dues = [due(ticket) for ticket in cases]
+    bad = '[calendar.office]\ntimezone = "Asia/Shanghai"\nopen = { "2026-03-02" = ["09:00-10:00"] }\n'
+    with pytest.raises(CommandError, match="office"):
+        run("calendars", "load", text=OFFICE.replace("office", "annex") + bad)
+    assert list(CalendarVersion.objects.values_list("name", "number")) == [("office", 1)]
+    assert [due(ticket) for ticket in cases] == dues
+
+
+def test_loading_again_finishes_what_was_interrupted(cases, run, monkeypatch):
+    _early, late, paused = cases
+    late_due = due(late)
+
+    def killed(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sla.services.retarget", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run("calendars", "load", text=CLOSED)
+    assert due(late) == late_due
+    said = run("calendars", "load", "--dry-run", text=CLOSED)
+    assert "office: nothing changed, 2 open deadlines move since it was loaded last" in said
+    assert late.number in said
+    assert paused.number in said
+    assert "re-aimed 2 in 3 cases" in run("calendars", "load", text=CLOSED)
+    assert due(late) == late_due + timedelta(days=1)
+    assert run("calendars", "load", text=CLOSED) == "office: nothing changed\n"
+
+
 def test_a_new_policy_holds_for_new_cases_only(cases, run):
     dues = [due(ticket) for ticket in cases]
     changed = POLICY.replace("16h", "8h")
@@ -155,6 +186,57 @@ def test_a_new_policy_holds_for_new_cases_only(cases, run):
         builders.person(), channel="phone", customer=None, at=MONDAY + timedelta(hours=6, seconds=1)
     )
     assert Deadline.objects.get(case=fresh).limits == ["8h"]
+
+
+def test_a_kind_that_no_case_has_is_taken_and_pointed_out(run):
+    run("calendars", "load", text=OFFICE)
+    misprint = POLICY.replace('kind = "ticket"', 'kind = ["ticket", "tiket"]')
+    said = run("policies", "load", "--dry-run", text=misprint).splitlines()
+    assert "nothing is of the kind 'tiket' here: its rules hold for no case yet" in said
+    assert not any("nothing is of the kind" in line for line in run("policies", "load", text=POLICY).splitlines())
+
+
+TOWN = """
+[[rule]]
+promise = "repair"
+when = { kind = "ticket", type = "fault" }
+stop = "resolved"
+limit = "48h"
+statutory = true
+"""
+COUNTRY = TOWN.replace("48h", "72h").replace('"fault"', '"fault", rural = true')
+LAW = TOWN + COUNTRY
+LOOSER = {
+    "looser in town": (LAW.replace("48h", "49h"), "repair: 49h is looser than the legal 48h"),
+    "gone": (POLICY, "would be without the legal 48h"),
+    "gone in town": (COUNTRY, "would be without the legal 48h"),
+    "law no longer": (LAW.replace("statutory = true", "", 1), "would be without the legal 48h"),
+    "not promised": (LAW.replace('"72h"', "[]"), "would be without the legal 72h"),
+    "looser for some": (
+        LAW + TOWN.replace("48h", "60h").replace('"fault"', '"fault", grade = "gold"'),
+        "repair: 60h is looser than the legal 48h",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(LOOSER))
+def test_a_new_version_may_not_loosen_the_law_unless_the_law_has_changed(run, name):
+    run("calendars", "load", text=OFFICE + OFFICE.replace("office", "always"))
+    run("policies", "load", text=LAW)
+    text, reason = LOOSER[name]
+    with pytest.raises(CommandError, match=reason):
+        run("policies", "load", text=text)
+    assert PolicyVersion.objects.count() == 1
+    run("policies", "load", "--new-law", text=text)
+    assert PolicyVersion.objects.count() == 2
+
+
+def test_a_new_version_may_be_stricter_than_the_law(run):
+    run("calendars", "load", text=OFFICE + OFFICE.replace("office", "always"))
+    run("policies", "load", text=LAW)
+    run("policies", "load", text=LAW.replace("72h", "60h").replace("48h", "24h"))
+    run("policies", "load", text=TOWN.replace("48h", "24h"))
+    assert PolicyVersion.objects.count() == 3
 
 
 BAD = {

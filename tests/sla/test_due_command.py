@@ -127,6 +127,8 @@ def test_local_reads_times_without_offset_on_the_calendars_clock(boston):
         (("--calendar", "china", "--limit", "4x", "--from", "2026-03-02T09:00Z"), "'4x' is not a limit"),
         (("--calendar", "china", "--limit", "0wd", "--from", "2026-03-02T09:00Z"), "write 0d"),
         (("--calendar", "china", "--limit", "4h", "--from", "tomorrow"), "'tomorrow' is not an instant"),
+        (("--calendar", "china", "--limit", "4h", "--from", "2026-03-02T09:00x+08:00"), "is not an instant"),
+        (("--calendar", "china", "--limit", "4h", "--from", "2026-03-02T09:00+08:60"), "is not an instant"),
         (("--calendar", "china", "--limit", "4h", "--from", "2026-03-02"), "is a date without a time"),
         (("--calendar", "china", "--limit", "4h", "--from", "2026-03-02T09:00"), "has no offset"),
         (("--calendar", "china", "--limit", "4h", "--from", "9999-12-31T23:59Z"), "the year 9999 is outside"),

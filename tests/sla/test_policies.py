@@ -277,6 +277,11 @@ NONSENSE = {
     "a warning in hours": ([rule(warn=["1h"])], "a warning or tier comes at a percentage"),
     "the same warning twice": ([rule(warn=["75%", "75%"])], "the same step twice"),
     "text for true": ([rule(statutory="yes")], "statutory is true or false"),
+    "a type that no case has": (
+        [rule(when={"type": ["fault", "fualt"]})],
+        "when.type: there is no fualt, only enquiry",
+    ),
+    "a type of another kind": ([rule(when={"kind": "ticket", "type": "install"})], "there is no install, only enquiry"),
     "a number for text": ([rule(24)], "limit is neither text nor a list of texts"),
 }
 
@@ -297,7 +302,8 @@ SENSE = {
     "looser where the law does not look": [LAW, rule("96h", when={"type": "order"})],
     "lighter than the law": [LAW, rule("96h", when={"kind": "ticket"})],
     "a rung at the target": [rule("4h", rungs=[{"at": "4h", "tell": ["lead"]}, {"at": "due", "tell": ["head"]}])],
-    "a kind of case that comes with another room": [rule(when={"kind": "whatever"})],
+    "a kind of case that comes with another room": [rule(when={"kind": "whatever", "type": "any"})],
+    "a type of one of its kinds": [rule(when={"kind": ["ticket", "appointment"], "type": "fault"})],
     "warnings before a given date": [
         rule(start="given", warn=["due-1h", {"at": "due-15m", "tell": ["owner", "lead"]}, "75%"])
     ],

@@ -71,7 +71,7 @@ class Report:
         return ""
 
     def lines(self, *, dry_run: bool) -> Iterator[str]:
-        """The report in plain words; of many broken rows the first twenty."""
+        """The report in plain words; every broken row is named."""
         would = "would be " if dry_run else ""
         yield f"{self.rows} rows read"
         yield f"{self.imported} cases {would}imported"
@@ -82,10 +82,7 @@ class Report:
             yield f"{count} rows: {text}"
         yield from self.strangers
         yield f"{len(self.broken)} rows broken"
-        ordered = sorted(self.broken, key=lambda broken: broken.line)
-        yield from (f"  {broken}" for broken in ordered[:20])
-        if len(ordered) > 20:
-            yield f"  and {len(ordered) - 20} more"
+        yield from (f"  {broken}" for broken in sorted(self.broken, key=lambda broken: broken.line))
 
 
 def import_file(

@@ -20,6 +20,7 @@ from django.utils.text import slugify
 
 from cases.states import Channel, Severity, Urgency
 from common.csv_rows import MARKING
+from common.iso import read_instant
 from common.text import unstorable_key
 from sla.arithmetic import Calendar, CalendarError, Limit, LimitError
 from sla.arithmetic.calendars import ANSWERED_YEARS
@@ -287,7 +288,8 @@ class _Reader:
                 return
             known: Any = {State.PENDING: WaitReason, State.HELD: HoldReason}.get(State(state))
             if reason and (known is None or reason not in known.values):
-                self._say(f"values.state: {raw!r}: {reason!r} is not a reason to be {state}")
+                reasons = f", only {', '.join(known.values)}" if known else ""
+                self._say(f"values.state: {raw!r}: {reason!r} is not a reason to be {state}{reasons}")
         elif key in OUR_VALUES and ours not in OUR_VALUES[key]:
             self._say(f"values.{key}: {raw!r} leads to {ours!r}, which is none of {', '.join(OUR_VALUES[key])}")
 
@@ -377,7 +379,7 @@ class _Reader:
         if text is None:
             return None
         try:
-            return local_instant(datetime.fromisoformat(str(text)), zone)
+            return local_instant(read_instant(str(text)), zone)
         except FarOff as problem:
             self._say(f"source.as_of: {text!r} {problem}")
         except ValueError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cases.states import PRIORITY
 from common.csv_rows import Broken, Damaged, open_text, rows
+from common.iso import read_instant
 from tickets.states import State
 
 from .maps import OUR_VALUES, CaseMap, FarOff, MapError, TimeColumn, local_instant
@@ -46,7 +47,7 @@ class Record:
 
 def _local(text: str, form: str) -> datetime:
     # A time without an offset is local; the map's zone makes an instant of it.
-    return datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007
+    return read_instant(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007
 
 
 class Reader:
@@ -162,7 +163,8 @@ class Reader:
         record.subject = subject or f"{self.map.name} {record.number}"
         record.description = row[texts["description"]].strip() if "description" in texts else ""
         if len(record.subject) > _SUBJECT:
-            record.description = record.description or record.subject
+            if record.subject not in " ".join(record.description.split()):  # the whole of it must stand somewhere
+                record.description = "\n\n".join(filter(None, (record.subject, record.description)))
             record.subject = record.subject[: _SUBJECT - 1] + "…"
 
     def _translated(self, name: str, raw: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from cases.attachments import storage, storage_problems
+from common.commands import DatabaseCommand
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Compare every attachment with its file; --remove-strays deletes files that belong to none."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
 from common import clock
+from common.commands import DatabaseCommand
 from common.output import whole_file
 from sla import files, services, shipped
 from sla.arithmetic import Calendar, CalendarError, load_calendars
 from sla.models import CalendarVersion
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,35 +33,52 @@ class Command(BaseCommand):
         if act == "export":
             self.export(file)
             return
-        try:
-            calendars = load_calendars(file)
-        except CalendarError as refusal:
-            raise CommandError(" ".join(str(refusal).split())) from None
+        self.load(file, dry_run=dry_run)
+
+    def load(self, file: Path, *, dry_run: bool) -> None:
+        """Publish what changed, all of it or nothing, and re-aim; also what an interrupted load left behind."""
         now = clock.now()
-        calendars = {name: shipped.with_days_of_now(found, at=now) for name, found in calendars.items()}
-        present = shipped.known_calendars()
-        changed = [
-            c for c in calendars.values() if c.name not in present or not shipped.says_the_same(present[c.name], c)
-        ]
-        for name in calendars.keys() - {c.name for c in changed}:
-            self.stdout.write(f"{name}: nothing changed")
         try:
-            for calendar in changed:
-                self.publish(calendar, new=calendar.name not in present, dry_run=dry_run)
+            calendars = {name: shipped.with_days_of_now(found, at=now) for name, found in load_calendars(file).items()}
+            present = shipped.known_calendars()
+            changed = {
+                name: found
+                for name, found in calendars.items()
+                if name not in present or not shipped.says_the_same(present[name], found)
+            }
+            # Every move of every calendar is reckoned before the first is published: a live deadline may reach further
+            # than its new calendar can answer.
+            moves = {
+                name: services.preview_retarget(name, found, at=now)
+                for name, found in calendars.items()
+                if name in present and (name in changed or services.behind(name).exists())
+            }
         except CalendarError as refusal:
-            # A live deadline reaches further than the new calendar can answer; nothing of it was published.
             raise CommandError(" ".join(str(refusal).split())) from None
+        would = "would be" if dry_run else "is"
+        for name, found in calendars.items():
+            if name in changed:
+                version = "a new version" if name in present else "new"
+                self.stdout.write(f"{name}: {would} {version}, {moved(len(moves.get(name, ())))}")
+            elif name in moves:
+                self.stdout.write(f"{name}: nothing changed, {moved(len(moves[name]))} since it was loaded last")
+            else:
+                self.stdout.write(f"{name}: nothing changed")
+            self.tell(found, moves.get(name, ()))
+        if dry_run:
+            return
+        with transaction.atomic():
+            for found in changed.values():
+                shipped.publish_calendar(found, at=now)
+        for name in moves:
+            self.follow(name, now)
 
     def export(self, file: Path) -> None:
         names = sorted(shipped.known_calendars())
         newest = [CalendarVersion.objects.filter(name=name).order_by("number").last() for name in names]
         write(self, file, files.write_calendars(version for version in newest if version is not None))
 
-    def publish(self, calendar: Calendar, *, new: bool, dry_run: bool) -> None:
-        now = clock.now()
-        moves = [] if new else services.preview_retarget(calendar.name, calendar, at=now)
-        would = "would be" if dry_run else "is"
-        self.stdout.write(f"{calendar.name}: {would} {'new' if new else 'a new version'}, {moved(len(moves))}")
+    def tell(self, calendar: Calendar, moves: Iterable[services.Move]) -> None:
         for move in moves:
             paused = ", paused: as if it resumed now" if move.deadline.due_at is None else ""
             before, after = calendar.local(move.before), calendar.local(move.after)
@@ -66,14 +86,10 @@ class Command(BaseCommand):
                 f"  {move.deadline.case.number} {move.deadline.promise}: "
                 f"{before.isoformat()} -> {after.isoformat()}{paused}"
             )
-        if dry_run:
-            return
-        shipped.publish_calendar(calendar, at=now)
-        self.follow(calendar.name, now)
 
     def follow(self, name: str, now: datetime) -> None:
         """Put every live deadline under the new version, case by case; those whose due instant stays do not move."""
-        cases = list(dict.fromkeys(services.on_calendar(name).values_list("case_id", flat=True)))
+        cases = list(dict.fromkeys(services.behind(name).values_list("case_id", flat=True)))
         re_aimed = 0
         for position, case_id in enumerate(cases, start=1):
             re_aimed += len(services.retarget(case_id, at=now))

@@ -13,6 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from common.csv_rows import MARKING, Broken, rows
+from common.iso import read_instant
 from sla.arithmetic import (
     Calendar,
     CalendarError,
@@ -134,7 +135,7 @@ def read_start(calendar: Calendar, text: str, *, local: bool) -> datetime:
     if _is_date(text):
         raise CalendarError(f"start {shown(text)} is a date without a time")
     try:
-        start = datetime.fromisoformat(text)
+        start = read_instant(text)
     except ValueError:
         raise CalendarError(f"start {shown(text)} is not an instant, such as 2026-09-24T10:00+08:00") from None
     if start.tzinfo is not None:

@@ -9,9 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from common import clock
+from common.commands import DatabaseCommand
 from sla import files, policies, shipped
 from sla.arithmetic import CalendarError
 from sla.models import PolicyVersion
@@ -19,7 +20,7 @@ from sla.models import PolicyVersion
 from .calendars import write
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -29,8 +30,9 @@ class Command(BaseCommand):
         load = acts.add_parser("load", help="publish the policy of a file")
         load.add_argument("file", type=Path, metavar="FILE")
         load.add_argument("--dry-run", action="store_true", help="only list what would change")
+        load.add_argument("--new-law", action="store_true", help="the law has changed: let legal limits become looser")
 
-    def handle(self, *, act: str, file: Path, dry_run: bool = False, **_options: Any) -> None:
+    def handle(self, *, act: str, file: Path, dry_run: bool = False, new_law: bool = False, **_options: Any) -> None:
         newest = PolicyVersion.objects.filter(scope="").order_by("number").last()
         if act == "export":
             if newest is None:
@@ -38,6 +40,11 @@ class Command(BaseCommand):
             write(self, file, files.write_policy(newest))
             return
         form, rules = self.read(file)
+        if newest is not None and not new_law:
+            try:
+                policies.check_law(newest.rules.order_by("pk"), rules, shipped.known_calendars())
+            except policies.PolicyError as refusal:
+                raise CommandError(f"{file}: {refusal}; if the law itself has changed, say --new-law") from None
         before = [] if newest is None else [_said(rule) for rule in newest.rules.order_by("pk")]
         after = [_said(rule) for rule in rules]
         if before == after:
@@ -47,6 +54,8 @@ class Command(BaseCommand):
             for line in lines:
                 if line not in others:
                     self.stdout.write(f"{sign} {line}")
+        for kind in policies.unknown_kinds(rules):
+            self.stdout.write(f"nothing is of the kind {kind!r} here: its rules hold for no case yet")
         self.stdout.write("0 open deadlines move: an open case keeps the policy it was opened under")
         if dry_run:
             return

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from common.commands import DatabaseCommand
 from sla.shipped import load_shipped
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = __doc__
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -7,14 +7,15 @@ import os
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import translation
 
+from common.commands import DatabaseCommand
 from common.errors import DomainError
 from staff.services import first_administrator
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Create the first administrator. Asks for what is missing; ADMINISTRATOR_USERNAME, ADMINISTRATOR_NAME and "
         "ADMINISTRATOR_PASSWORD answer instead. Refuses when an administrator exists."

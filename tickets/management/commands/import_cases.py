@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import translation
 from tqdm import tqdm
 
+from common.commands import DatabaseCommand
 from tickets.importing.bulk import import_file
 from tickets.importing.maps import SHIPPED, MapError, load_map
 
@@ -27,7 +28,7 @@ def progress(rows: Iterable[Any]) -> Iterable[Any]:
     return tqdm(rows, unit=" cases", file=sys.stderr, disable=None)
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = (
         "Import cases from a CSV file (plain or gzip) by a map: true times of receipt and closing, deadlines as they "
         "would have been, nothing sent for the past. Running it again brings in what is new. Broken rows are reported "

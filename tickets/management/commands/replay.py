@@ -19,6 +19,7 @@ from django.db import Error, connection
 from django.test.utils import override_settings
 from django.utils import translation
 
+from common.iso import read_instant
 from common.output import is_same_file, whole_file
 from tickets.importing.bulk import Report
 from tickets.importing.maps import CaseMap, FarOff, MapError, load_map, local_instant
@@ -92,7 +93,7 @@ def read_until(text: str | None, case_map: CaseMap) -> datetime | None:
     if text is None:
         return None
     try:
-        return local_instant(datetime.fromisoformat(text), case_map.zone)
+        return local_instant(read_instant(text), case_map.zone)
     except FarOff as problem:
         raise CommandError(f"--until {text!r} {problem}") from None
     except ValueError:
