@@ -139,7 +139,7 @@ def set_off(
 
 @transaction.atomic
 def arrive(*, appointment_id: int, by: User | None, code: str = "", at: datetime | None = None) -> Appointment:
-    """The crew is at the door; the window's promise is judged by this instant.
+    """The crew is at the door; the window's promise is judged by this instant, and so is what we owe for it.
 
     The customer's code proves it; a wrong one is refused, none is allowed. Arriving unannounced breaks the promise of
     the notice. An arrival that proves a visit kept after all takes back what was counted as missed.
@@ -160,8 +160,12 @@ def _arrive(appointment: Appointment, *, how: str, at: datetime, by: Any) -> Non
     facts = [events.arrived(how=how)]
     if appointment.noticed_at is None and not was_missed:
         break_promise(appointment, promises.NOTICE, why="unannounced", at=at, by=by)
-    if appointment.ends_at and at <= appointment.ends_at:
+    assert appointment.ends_at is not None
+    if at <= appointment.ends_at:
         facts += _kept_after_all(appointment, at=at)
+    else:
+        # Too late is missed, however short it was: the timer of the window's end may not have said so yet.
+        facts += compensation.falls_due(appointment, "missed_window", at=at)
     timers.cancel_timers(appointment, promises.OVER_TIMER)
     timers.cancel_timers(appointment, promises.NOTICE_TIMER)
     cases.record(appointment, *facts, transition="arrived", at=at, by=by)

@@ -304,6 +304,14 @@ def test_late_but_coming_is_told_and_owed(technician):
     assert Compensation.objects.filter(appointment=visit, excluded="").exists()
 
 
+@pytest.mark.parametrize(("late", "owed"), [(timedelta(0), 0), (timedelta(seconds=1), 1), (timedelta(minutes=14), 1)])
+def test_who_comes_after_the_window_owes_for_it_however_little_later(technician, late, owed):
+    visit = book()
+    visits.arrive(appointment_id=visit.pk, by=technician, at=TUESDAY_TEN + TWO_HOURS + late)
+    assert Compensation.objects.filter(appointment=visit, trigger="missed_window", excluded="").count() == owed
+    assert verdict(visit, "visit_window", TUESDAY_TEN + TWO_HOURS) == (Verdict.MISSED if owed else Verdict.MET)
+
+
 def test_coming_unannounced_breaks_the_promise_of_the_notice(technician):
     visit = book()
     visits.arrive(appointment_id=visit.pk, by=technician, at=TUESDAY_TEN - timedelta(minutes=45))
