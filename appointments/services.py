@@ -249,7 +249,8 @@ def move_appointment(
         raise InvalidInput(_("This is the time you have already."), field="starts_at")
     before, was_promised = _before(appointment), appointment.state in PROMISED
     template = moving_message(appointment, side)
-    facts += _break_if_late(appointment, side, "we_moved", at=now, by=by) if was_promised else []
+    if breaks_promise(appointment, side=side, at=now):
+        facts += _break(appointment, "we_moved", at=now, by=by)
     crew = _reserve(appointment, starts_at, booking.needs_of(appointment), hold=hold, prefer=prefer, at=now)
     run(appointment.move)
     if side == Side.CUSTOMER and was_promised:
@@ -277,7 +278,7 @@ def moving_message(appointment: Appointment, side: str) -> str:
 
 def breaks_promise(appointment: Appointment, *, side: str, at: datetime) -> bool:
     """Whether taking the present time away now counts as a visit we missed (requirements.md §30, point 22)."""
-    return appointment.state in PROMISED and _is_late_change(appointment, side, at)
+    return appointment.state in (*PROMISED, State.UNDER_WAY) and _is_late_change(appointment, side, at)
 
 
 def move_refusals(appointment: Appointment, *, at: datetime, by: Any = None) -> list[Any]:
@@ -293,6 +294,8 @@ def move_refusals(appointment: Appointment, *, at: datetime, by: Any = None) -> 
 
 def cancel_refusals(appointment: Appointment, *, at: datetime) -> list[Any]:
     """Why a customer may not cancel this visit alone any more; empty where it is possible."""
+    if appointment.state == State.UNDER_WAY:
+        return [_("The technician is on the way. Please call us if the time no longer suits you.")]
     if appointment.state not in PROMISED or appointment.starts_at is None:
         return []
     cutoff = change_cutoff(appointment)
@@ -331,8 +334,8 @@ def cancel_appointment(
         if not override:
             raise DomainError(*refusals)
         facts.append(_overridden(override, by))
-    if appointment.state in PROMISED:
-        facts += _break_if_late(appointment, side, "we_cancelled", at=now, by=by)
+    if breaks_promise(appointment, side=side, at=now):
+        facts += _break(appointment, "we_cancelled", at=now, by=by)
     _end(appointment, because=ClosedBecause.CANCELLED, at=now)
     facts += messages.tell(appointment, "visit_cancelled", at=now)
     messages.tell_technicians(appointment, crew_of(appointment), "visit_off_notice", at=now)
@@ -358,7 +361,8 @@ def release_appointment(
     allow(by, "dispatch.change")
     reason = text(reason, "reason", _("Say why we cannot come."))
     before = _before(appointment)
-    facts = _break_if_late(appointment, Side.US, "we_moved", at=now, by=by)
+    breaks = breaks_promise(appointment, side=Side.US, at=now)
+    facts = _break(appointment, "we_moved", at=now, by=by) if breaks else []
     run(appointment.release)
     appointment.moved_by_us += 1
     promises.void(appointment)
@@ -384,10 +388,8 @@ def _before(appointment: Appointment) -> list[str | None]:
     ]
 
 
-def _break_if_late(appointment: Appointment, side: str, why: str, *, at: datetime, by: Any) -> list[Any]:
+def _break(appointment: Appointment, why: str, *, at: datetime, by: Any) -> list[Any]:
     """What we change inside 24 hours is a promise we broke: the verdict is missed, and compensation falls due."""
-    if not _is_late_change(appointment, side, at):
-        return []
     break_promise(appointment, promises.WINDOW, why=why, at=at, by=by)
     return compensation.falls_due(appointment, "late_change", at=at)
 

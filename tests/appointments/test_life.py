@@ -232,6 +232,32 @@ def test_what_we_move_inside_a_day_counts_as_missed_whatever_the_customer_says(t
     assert verdict(visit, "visit_window", at, cycle=2) == Verdict.OPEN
 
 
+@pytest.mark.parametrize("wanted", ["us", "customer"])
+def test_whom_we_turn_back_on_the_way_is_owed_what_any_late_change_owes(technician, wanted):
+    """The crew sat in the car: that makes it no less a visit we took away inside 24 hours."""
+    visit, at = book(), TUESDAY_TEN - timedelta(minutes=10)
+    visits.set_off(appointment_id=visit.pk, minutes=20, by=technician, at=at)
+    services.cancel_appointment(
+        appointment_id=visit.pk, by=builders.person("lead"), side=wanted, reason="Storm", override="She asked", at=at
+    )
+    ours = wanted == "us"
+    assert verdict(visit, "visit_window", at) == (Verdict.MISSED if ours else Verdict.VOID)
+    assert list(Compensation.objects.values_list("trigger", flat=True)) == (["late_change"] if ours else [])
+
+
+def test_a_customer_cannot_cancel_alone_what_is_on_its_way(technician):
+    """Set off earlier than two hours before, too: somebody sits in the car."""
+    visit, at = book(), TUESDAY_TEN - timedelta(hours=3)
+    visits.set_off(appointment_id=visit.pk, minutes=180, by=technician, at=at)
+    agent = builders.person("agent")
+    for by in (visit.customer, agent):
+        with pytest.raises(DomainError, match="on the way"):
+            services.cancel_appointment(appointment_id=visit.pk, by=by, at=at)
+    with pytest.raises(NotAllowed):
+        services.cancel_appointment(appointment_id=visit.pk, by=agent, override="She asked", at=at)
+    assert fresh(visit).state == State.UNDER_WAY
+
+
 def test_what_we_move_in_good_time_breaks_nothing(technician):
     visit = book(starts_at=TUESDAY_TEN + timedelta(days=3))
     services.move_appointment(
