@@ -144,7 +144,7 @@ def book_appointment(
     if starts_at is None:
         promises.promise_arrangement(appointment, at=now)
         return appointment
-    return _book(appointment, starts_at, needs, hold=hold, at=now, by=by)
+    return _book(appointment, starts_at, needs, side=Side.CUSTOMER, hold=hold, at=now, by=by)
 
 
 @transaction.atomic
@@ -153,16 +153,19 @@ def arrange_appointment(
     appointment_id: int,
     starts_at: datetime,
     by: Any,
+    side: str = Side.CUSTOMER,
     hold: str = "",
     prefer: Sequence[int] = (),
     version: int | None = None,
     at: datetime | None = None,
 ) -> Appointment:
-    """Give a requested appointment its first window."""
+    """Give a requested appointment its first window. `side` says who chose it."""
     now = at or clock.now()
     appointment = locked(appointment_id, version=version)
     allow_own(by, appointment, "appointments.book", "dispatch.change")
-    return _book(appointment, starts_at, booking.needs_of(appointment), hold=hold, prefer=prefer, at=now, by=by)
+    side = Side.CUSTOMER if isinstance(by, Customer) else choice(side, Side, "side")
+    needs = booking.needs_of(appointment)
+    return _book(appointment, starts_at, needs, side=side, hold=hold, prefer=prefer, at=now, by=by)
 
 
 def _book(
@@ -170,6 +173,7 @@ def _book(
     starts_at: datetime,
     needs: Needs,
     *,
+    side: str,
     hold: str,
     at: datetime,
     by: Any,
@@ -188,7 +192,7 @@ def _book(
         transitions.append("confirmed")
     cases.record(appointment, *facts, transition=tuple(transitions), at=at, by=by)
     promises.promise_window(appointment, at=at)
-    promises.tell_ticket(appointment, "booked", at=at, due=_end_of(appointment))
+    promises.tell_ticket(appointment, "booked", at=at, due=_end_of(appointment), side=side)
     return appointment
 
 
@@ -239,7 +243,8 @@ def move_appointment(
     allow_own(by, appointment, "appointments.book", "dispatch.change")
     side = Side.CUSTOMER if isinstance(by, Customer) else choice(side, Side, "side")
     if appointment.state == State.REQUESTED:
-        return _book(appointment, starts_at, booking.needs_of(appointment), hold=hold, prefer=prefer, at=now, by=by)
+        needs = booking.needs_of(appointment)
+        return _book(appointment, starts_at, needs, side=side, hold=hold, prefer=prefer, at=now, by=by)
     facts = []
     if side == Side.CUSTOMER and (refusals := move_refusals(appointment, at=now, by=by)):
         if not override:
@@ -263,7 +268,7 @@ def move_appointment(
     facts.append(events.moved(appointment, crew, before=before, side=side, reason=reason))
     cases.record(appointment, *facts, transition=("moved", "rebooked"), at=now, by=by)
     promises.promise_window(appointment, at=now)
-    promises.tell_ticket(appointment, "booked", at=now, due=_end_of(appointment))
+    promises.tell_ticket(appointment, "booked", at=now, due=_end_of(appointment), side=side)
     # Last, so that nobody who waits for this time is waited for.
     booking.give_back(appointment, at=now, but=crew, window=appointment.window)
     return appointment

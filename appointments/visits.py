@@ -37,7 +37,7 @@ from . import booking, compensation, events, messages, promises
 from .checks import locked, text
 from .models import Appointment, Compensation, VisitRecord
 from .permissions import allow_visit
-from .states import PROMISED, ClosedBecause, Exclusion, FailReason, State
+from .states import PROMISED, ClosedBecause, Exclusion, FailReason, Side, State
 from .windows import site_zone
 
 log = logging.getLogger(__name__)
@@ -403,8 +403,11 @@ def tell_ticket(timer: Any, now: datetime) -> None:
             if what == "booked":
                 if ticket.type == "fault" and not ticket.needs_visit:
                     handling.need_visit(ticket_id=ticket.pk, by=None, at=at)
-                due = datetime.fromisoformat(args["due"])
-                defer(case_id=ticket.pk, promise="on_site", due=due, reason="customer_choice", at=at)
+                # Only the customer's own choice takes the place of our limit (requirements.md C-05): what we choose
+                # or move ourselves puts nothing off, and a window chosen before stays the one we are measured by.
+                if args.get("side", Side.CUSTOMER) == Side.CUSTOMER:
+                    due = datetime.fromisoformat(args["due"])
+                    defer(case_id=ticket.pk, promise="on_site", due=due, reason="customer_choice", at=at)
             elif what in ("cancelled", "absent"):
                 defer(case_id=ticket.pk, promise="on_site", due=None, reason="customer_choice", at=at)
             elif what == "arrived":

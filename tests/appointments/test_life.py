@@ -491,6 +491,49 @@ def test_the_ticket_waits_for_the_window_the_customer_chose(technician):
     assert Deadline.objects.get(case=fault, promise="on_site").verdict(TUESDAY_TEN) == Verdict.MET
 
 
+def test_a_window_that_we_chose_puts_nothing_off(technician):
+    """C-05: the slot takes the place of the four hours only where the customer chose it."""
+    customer, dispatcher = builders.customer(), builders.person("dispatcher")
+    fault = builders.ticket(builders.person(), customer=customer, type="fault")
+    visit = book(customer, ticket=fault, starts_at=None)
+    ways = {
+        "arranged": lambda: services.arrange_appointment(
+            appointment_id=visit.pk, starts_at=TUESDAY_TEN, side="us", by=dispatcher, at=MONDAY
+        ),
+        "assigned": lambda: services.move_appointment(
+            appointment_id=visit.pk, starts_at=TUESDAY_TEN, side="us", by=dispatcher, at=MONDAY
+        ),
+        "moved": lambda: services.move_appointment(
+            appointment_id=visit.pk, starts_at=TUESDAY_TEN + timedelta(days=1), side="us", by=dispatcher, at=MONDAY
+        ),
+    }
+    for way in ("arranged", "moved"):
+        ways[way]()
+        sweep(now=MONDAY)
+        on_site = Deadline.objects.get(case=fault, promise="on_site")
+        assert (on_site.due_at, on_site.is_deferred) == (MONDAY + timedelta(hours=4), False)
+    services.release_appointment(appointment_id=visit.pk, reason="Ill", by=dispatcher, at=MONDAY)
+    ways["assigned"]()
+    sweep(now=MONDAY)
+    assert not Deadline.objects.get(case=fault, promise="on_site").is_deferred
+
+
+def test_a_window_the_customer_chose_is_what_we_are_measured_by_when_we_move_it(technician):
+    customer = builders.customer()
+    fault = builders.ticket(builders.person(), customer=customer, type="fault", needs_visit=True)
+    visit = book(customer, ticket=fault)
+    for starts_at, side, due in (
+        (TUESDAY_TEN + timedelta(days=1), "us", TUESDAY_TEN),
+        (TUESDAY_TEN + timedelta(days=2), "customer", TUESDAY_TEN + timedelta(days=2)),
+    ):
+        sweep(now=MONDAY)
+        services.move_appointment(
+            appointment_id=visit.pk, starts_at=starts_at, side=side, by=builders.person("dispatcher"), at=MONDAY
+        )
+        sweep(now=MONDAY)
+        assert Deadline.objects.get(case=fault, promise="on_site").due_at == due + TWO_HOURS
+
+
 def test_a_cancelled_visit_lets_the_ticket_s_own_limit_count_again(technician):
     customer = builders.customer()
     fault = builders.ticket(builders.person(), customer=customer, type="fault", needs_visit=True)
