@@ -8,6 +8,7 @@ unsent messages of the cycle before are void the moment the visit moves (lessons
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from math import ceil
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -36,6 +37,9 @@ OVER_GRACE = timedelta(minutes=15)
 # How long we wait for the answer to the second confirmation before somebody calls.
 ANSWER_WITHIN = timedelta(hours=4)
 
+# Where the policy names no such limit (requirements.md C-15).
+CUTOFF_ELSE = timedelta(hours=2)
+
 ASK_TIMER = "appointments.ask"
 CALL_TIMER = "appointments.call"
 NOTICE_TIMER = "appointments.notice"
@@ -60,6 +64,17 @@ def lead(appointment: Appointment, promise: str) -> timedelta | None:
     rule = policies.rules_for(appointment, version).get(promise) if version else None
     limit = read_limit(rule.limits[0]) if rule else None
     return limit.span if isinstance(limit, RunningLimit) else None
+
+
+def change_cutoff(appointment: Appointment) -> timedelta:
+    """How long before the window a customer may still change it without calling; the policy's figure."""
+    found = lead(appointment, CUTOFF)
+    return CUTOFF_ELSE if found is None else found
+
+
+def cutoff_hours(appointment: Appointment) -> int:
+    """The same in whole hours, as people are told: rather too early than too late."""
+    return ceil(change_cutoff(appointment) / timedelta(hours=1))
 
 
 def promise_window(appointment: Appointment, *, at: datetime) -> None:

@@ -303,18 +303,12 @@ def cancel_refusals(appointment: Appointment, *, at: datetime) -> list[Any]:
         return [_("The technician is on the way. Please call us if the time no longer suits you.")]
     if appointment.state not in PROMISED or appointment.starts_at is None:
         return []
-    cutoff = change_cutoff(appointment)
-    if at <= appointment.starts_at - cutoff:
+    if at <= appointment.starts_at - promises.change_cutoff(appointment):
         return []
     return [
         _("It is less than %(hours)s hours until the visit. Please call us if the time no longer suits you.")
-        % {"hours": int(cutoff / timedelta(hours=1))}
+        % {"hours": promises.cutoff_hours(appointment)}
     ]
-
-
-def change_cutoff(appointment: Appointment) -> timedelta:
-    """How long before the window a customer may still change it without calling; the policy's figure."""
-    return promises.lead(appointment, promises.CUTOFF) or timedelta(hours=2)
 
 
 @transaction.atomic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,9 @@ from cases.services import verify_timeline
 from common.errors import DomainError, InvalidInput, NotAllowed
 from notifications.models import Message
 from notifications.services import deliver_due
+from notifications.templates import render
 from sla.models import Deadline, Timer
+from sla.shipped import DEFAULTS, publish_policy
 from sla.states import DeadlineState, Verdict
 from sla.sweep import sweep
 from tests import builders
@@ -198,6 +201,22 @@ def test_the_customer_may_change_until_two_hours_before(technician):
     # The customer wanted it: no promise of ours is broken.
     assert verdict(visit, "visit_window", late) == Verdict.VOID
     assert not Compensation.objects.exists()
+
+
+@pytest.mark.parametrize(("limit", "hours", "until"), [("150m", 3, 150), ("0m", 0, 0)])
+def test_until_when_a_visit_may_be_changed_is_the_policy_s_to_say_everywhere(technician, limit, hours, until):
+    """The mail, the refusal and the limit itself say one figure; where it is nothing, until the window begins."""
+    form = tomllib.loads((DEFAULTS / "policies.toml").read_text(encoding="utf-8"))
+    next(rule for rule in form["rule"] if rule["promise"] == "change_cutoff")["limit"] = limit
+    publish_policy(form, at=MONDAY, valid_from=None)
+    visit = book()
+    said = Message.objects.get(case=visit, template="visit_booked")
+    assert f"上门前 {hours} 小时以外" in render("visit_booked", "zh-hans", said.context)[1]
+    last = TUESDAY_TEN - timedelta(minutes=until)
+    refused = services.cancel_refusals(visit, at=last + timedelta(seconds=1))
+    assert f"less than {hours} hours" in str(refused[0])
+    services.cancel_appointment(appointment_id=visit.pk, by=visit.customer, at=last)
+    assert fresh(visit).state == State.CANCELLED
 
 
 def test_three_moves_are_enough_but_cancelling_is_always_possible(technician):
