@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
-from notifications.models import Message
+from notifications.services import withdraw
 from sla import policies, timers
 from sla.arithmetic import RunningLimit
 from sla.models import read_limit
@@ -117,9 +117,7 @@ def void(appointment: Appointment) -> None:
     appointment.call_since = None
     for handler in (ASK_TIMER, CALL_TIMER, NOTICE_TIMER, OVER_TIMER):
         timers.cancel_timers(appointment, handler)
-    Message.objects.filter(case_id=appointment.pk, state=Message.State.QUEUED, template__in=OF_A_TIME).update(
-        state=Message.State.CANCELLED
-    )
+    withdraw(appointment, OF_A_TIME)
 
 
 def set_call(appointment: Appointment, *, fire_at: datetime) -> None:

@@ -15,7 +15,7 @@ from common.errors import DomainError
 from common.given import choice, text
 from common.transitions import run
 from customers.models import Customer
-from notifications.services import notify
+from notifications.services import notify, withdraw
 from sla import timers
 from staff.models import User
 
@@ -124,6 +124,7 @@ def reopen(ticket: Ticket, *, reason: str, at: datetime, by: Any) -> Ticket:
         raise DomainError(*reasons)
     run(ticket.reopen)
     silence.end(ticket)
+    withdraw(ticket, ["ticket_resolved"])  # nobody is told now that it is solved
     cases.record(ticket, events.reopened(ticket, reason), transition="reopened", at=at, by=by)
     return ticket
 

@@ -18,7 +18,7 @@ from cases.links import Purpose, link_address
 from cases.models import Case, Note
 from common.clockface import full_when
 from notifications.models import Message
-from notifications.services import notice, notify
+from notifications.services import notice, notify, withdraw
 from sla import escalation, timers
 from staff.models import User
 
@@ -51,9 +51,7 @@ def start(ticket: Ticket, *, at: datetime, day: int = 1) -> None:
 def end(ticket: Ticket) -> None:
     """Stop asking: nothing is timed any more, and a reminder not yet sent is withdrawn (lessons.md 36)."""
     timers.cancel_timers(ticket)
-    Message.objects.filter(case_id=ticket.pk, state=Message.State.QUEUED, template="ticket_reminder").update(
-        state=Message.State.CANCELLED
-    )
+    withdraw(ticket, ["ticket_reminder"])
 
 
 def local_text(at: datetime, ticket: Ticket) -> str:
