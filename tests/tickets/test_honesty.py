@@ -9,7 +9,7 @@ import pytest
 from cases.services import verify_timeline
 from common.errors import StaleVersion
 from notifications.models import Message
-from notifications.services import deliver_due
+from notifications.services import deliver_due, text_of
 from sla.models import Deadline
 from sla.states import DeadlineState, Verdict
 from sla.sweep import sweep
@@ -94,6 +94,19 @@ def test_cancelling_erases_no_miss(agent):
     ending.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(60))
     verdicts = {d.promise: d.verdict(hours(61)) for d in Deadline.objects.filter(case=ticket)}
     assert verdicts["statutory_repair"] == verdicts["resolve"] == Verdict.MISSED
+
+
+@pytest.mark.parametrize("fields", [{}, {"imported": True}, {"customer": None}])
+def test_no_ticket_is_cancelled_behind_the_customer_s_back(agent, fields):
+    ticket = builders.ticket(agent, channel="phone", owner=agent, **fields)
+    ending.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(1))
+    said = Message.objects.filter(case=ticket, channel="sms")
+    assert list(said.values_list("template", "state")) == ([] if fields else [("ticket_cancelled", "queued")])
+    assert ticket.events.filter(kind="notice").count() == len(said)
+    if said:
+        text = text_of(said.get())[1]
+        assert ticket.number in text
+        assert "withdrawn" not in text  # the reason is among us
 
 
 @pytest.mark.parametrize("why", ["not told", "answered"])
