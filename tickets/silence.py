@@ -29,6 +29,8 @@ from .states import State
 HANDLER = "tickets.silence"
 AT = time(10)
 CLOSES_ON_DAY = 3
+# Who hears of a ticket that was raised by hand, as of one that a rung raises (sla/defaults/policies.toml).
+TIERS = {2: ["lead"], 3: ["supervisor", "head"]}
 
 
 def _on_day(resolved_at: datetime, day: int) -> datetime:
@@ -131,7 +133,7 @@ def on_message_accepted(sender: Any, message: Message, case: Case, at: datetime,
 
 def tell_tier(ticket: Ticket, *, at: datetime) -> None:
     """Tell the tier a ticket was raised to by hand."""
-    people = escalation.Leaders().audience("lead" if ticket.tier == 2 else "supervisor", ticket)
+    people = escalation.Leaders().everyone(TIERS[ticket.tier], ticket)
     key = f"tier-{ticket.pk}-{ticket.version}-{ticket.tier}"
     tell_people(people, ticket, template="ticket_escalated", key=key, at=at, context={"tier": ticket.tier})
 

@@ -220,7 +220,7 @@ def test_lesson_17_a_thousand_sweeps_act_once_per_level(agent):
     assert {key[3] for key in taken} == {"tier-50%", "warn-75%", "tier-80%", "breach", "after-due+4h"}
     assert twice(taken) == {}
     keys = Message.objects.values_list("key", flat=True)
-    assert len(keys) == len(set(keys)) == 6  # lead, owner, supervisor, owner and lead, head
+    assert len(keys) == len(set(keys)) == 7  # lead, owner, supervisor and head, owner and lead, head
 
 
 def test_lesson_18_a_postponed_due_date_warns_again(agent):
