@@ -21,7 +21,7 @@ from notifications.services import address_of, notice, notify
 from sla import escalation
 from staff.models import User
 
-from . import events
+from . import events, promises
 from .ics import calendar_file
 from .models import Appointment, WaitlistOffer
 from .states import PROMISED
@@ -55,7 +55,7 @@ def tell(
         case=appointment,
         key=key_of(appointment, template),
         at=at,
-        context={**_values(appointment, language, at), **context},
+        context={**_values(appointment, template, language, at), **context},
         calendar=calendar_file(appointment, at=at) if template in WITH_CALENDAR else "",
         valid_until=valid_until,
     )
@@ -88,7 +88,7 @@ def preview(appointment: Appointment, template: str, *, window: Window, at: date
     then.starts_at, then.ends_at, then.cycle = window.starts_at, window.ends_at, appointment.cycle + 1
     customer = appointment.customer
     language = customer.language if customer else ""
-    values = {"number": appointment.number, **_values(then, language, at)}
+    values = {"number": appointment.number, **_values(then, template, language, at)}
     values |= hidden(values)
     channel, address = (address_of(customer) if customer else None) or ("", "")
     with translation.override(language or translation.get_language()):
@@ -128,10 +128,12 @@ def _offering(appointment: Appointment) -> str:
     return "visit_offer_first"
 
 
-def _values(appointment: Appointment, language: str, at: datetime) -> dict[str, Any]:
+def _values(appointment: Appointment, template: str, language: str, at: datetime) -> dict[str, Any]:
     """What templates may say. The house number stays out of messages: the customer knows it, others may read them."""
+    limits = {"hours": promises.cutoff_hours(appointment)} if template == "visit_booked" else {}
     with translation.override(language or translation.get_language()):
         return {
+            **limits,
             "time": time_of(appointment),
             "code": arrival_code(appointment),
             "what": _(", ").join(str(service) for service in appointment.services.all()),

@@ -230,7 +230,7 @@ def _carry_out(step: Step, *, by: User, at: datetime) -> Appointment:
     if state in PROMISED:
         return reassign_crew(technicians=step.technicians, **of)
     if state == State.REQUESTED:
-        return arrange_appointment(starts_at=step.starts_at, prefer=step.technicians, **of)
+        return arrange_appointment(starts_at=step.starts_at, prefer=step.technicians, side=Side.US, **of)
     # What we missed counts as moved by us; after an absence or a failure it is simply the next time.
     side = Side.US if state == State.MISSED else Side.CUSTOMER
     return move_appointment(starts_at=step.starts_at, prefer=step.technicians, side=side, **of)

@@ -8,12 +8,13 @@ unsent messages of the cycle before are void the moment the visit moves (lessons
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from math import ceil
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
-from notifications.models import Message
+from notifications.services import withdraw
 from sla import policies, timers
 from sla.arithmetic import RunningLimit
 from sla.models import read_limit
@@ -35,6 +36,9 @@ NOTICE_EARLY = timedelta(minutes=10)
 OVER_GRACE = timedelta(minutes=15)
 # How long we wait for the answer to the second confirmation before somebody calls.
 ANSWER_WITHIN = timedelta(hours=4)
+
+# Where the policy names no such limit (requirements.md C-15).
+CUTOFF_ELSE = timedelta(hours=2)
 
 ASK_TIMER = "appointments.ask"
 CALL_TIMER = "appointments.call"
@@ -60,6 +64,17 @@ def lead(appointment: Appointment, promise: str) -> timedelta | None:
     rule = policies.rules_for(appointment, version).get(promise) if version else None
     limit = read_limit(rule.limits[0]) if rule else None
     return limit.span if isinstance(limit, RunningLimit) else None
+
+
+def change_cutoff(appointment: Appointment) -> timedelta:
+    """How long before the window a customer may still change it without calling; the policy's figure."""
+    found = lead(appointment, CUTOFF)
+    return CUTOFF_ELSE if found is None else found
+
+
+def cutoff_hours(appointment: Appointment) -> int:
+    """The same in whole hours, as people are told: rather too early than too late."""
+    return ceil(change_cutoff(appointment) / timedelta(hours=1))
 
 
 def promise_window(appointment: Appointment, *, at: datetime) -> None:
@@ -102,9 +117,7 @@ def void(appointment: Appointment) -> None:
     appointment.call_since = None
     for handler in (ASK_TIMER, CALL_TIMER, NOTICE_TIMER, OVER_TIMER):
         timers.cancel_timers(appointment, handler)
-    Message.objects.filter(case_id=appointment.pk, state=Message.State.QUEUED, template__in=OF_A_TIME).update(
-        state=Message.State.CANCELLED
-    )
+    withdraw(appointment, OF_A_TIME)
 
 
 def set_call(appointment: Appointment, *, fire_at: datetime) -> None:

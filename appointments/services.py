@@ -144,7 +144,7 @@ def book_appointment(
     if starts_at is None:
         promises.promise_arrangement(appointment, at=now)
         return appointment
-    return _book(appointment, starts_at, needs, hold=hold, at=now, by=by)
+    return _book(appointment, starts_at, needs, side=Side.CUSTOMER, hold=hold, at=now, by=by)
 
 
 @transaction.atomic
@@ -153,16 +153,19 @@ def arrange_appointment(
     appointment_id: int,
     starts_at: datetime,
     by: Any,
+    side: str = Side.CUSTOMER,
     hold: str = "",
     prefer: Sequence[int] = (),
     version: int | None = None,
     at: datetime | None = None,
 ) -> Appointment:
-    """Give a requested appointment its first window."""
+    """Give a requested appointment its first window. `side` says who chose it."""
     now = at or clock.now()
     appointment = locked(appointment_id, version=version)
     allow_own(by, appointment, "appointments.book", "dispatch.change")
-    return _book(appointment, starts_at, booking.needs_of(appointment), hold=hold, prefer=prefer, at=now, by=by)
+    side = Side.CUSTOMER if isinstance(by, Customer) else choice(side, Side, "side")
+    needs = booking.needs_of(appointment)
+    return _book(appointment, starts_at, needs, side=side, hold=hold, prefer=prefer, at=now, by=by)
 
 
 def _book(
@@ -170,6 +173,7 @@ def _book(
     starts_at: datetime,
     needs: Needs,
     *,
+    side: str,
     hold: str,
     at: datetime,
     by: Any,
@@ -188,7 +192,7 @@ def _book(
         transitions.append("confirmed")
     cases.record(appointment, *facts, transition=tuple(transitions), at=at, by=by)
     promises.promise_window(appointment, at=at)
-    promises.tell_ticket(appointment, "booked", at=at, due=_end_of(appointment))
+    promises.tell_ticket(appointment, "booked", at=at, due=_end_of(appointment), side=side)
     return appointment
 
 
@@ -239,7 +243,8 @@ def move_appointment(
     allow_own(by, appointment, "appointments.book", "dispatch.change")
     side = Side.CUSTOMER if isinstance(by, Customer) else choice(side, Side, "side")
     if appointment.state == State.REQUESTED:
-        return _book(appointment, starts_at, booking.needs_of(appointment), hold=hold, prefer=prefer, at=now, by=by)
+        needs = booking.needs_of(appointment)
+        return _book(appointment, starts_at, needs, side=side, hold=hold, prefer=prefer, at=now, by=by)
     facts = []
     if side == Side.CUSTOMER and (refusals := move_refusals(appointment, at=now, by=by)):
         if not override:
@@ -249,7 +254,8 @@ def move_appointment(
         raise InvalidInput(_("This is the time you have already."), field="starts_at")
     before, was_promised = _before(appointment), appointment.state in PROMISED
     template = moving_message(appointment, side)
-    facts += _break_if_late(appointment, side, "we_moved", at=now, by=by) if was_promised else []
+    if breaks_promise(appointment, side=side, at=now):
+        facts += _break(appointment, "we_moved", at=now, by=by)
     crew = _reserve(appointment, starts_at, booking.needs_of(appointment), hold=hold, prefer=prefer, at=now)
     run(appointment.move)
     if side == Side.CUSTOMER and was_promised:
@@ -262,7 +268,7 @@ def move_appointment(
     facts.append(events.moved(appointment, crew, before=before, side=side, reason=reason))
     cases.record(appointment, *facts, transition=("moved", "rebooked"), at=now, by=by)
     promises.promise_window(appointment, at=now)
-    promises.tell_ticket(appointment, "booked", at=now, due=_end_of(appointment))
+    promises.tell_ticket(appointment, "booked", at=now, due=_end_of(appointment), side=side)
     # Last, so that nobody who waits for this time is waited for.
     booking.give_back(appointment, at=now, but=crew, window=appointment.window)
     return appointment
@@ -277,7 +283,7 @@ def moving_message(appointment: Appointment, side: str) -> str:
 
 def breaks_promise(appointment: Appointment, *, side: str, at: datetime) -> bool:
     """Whether taking the present time away now counts as a visit we missed (requirements.md §30, point 22)."""
-    return appointment.state in PROMISED and _is_late_change(appointment, side, at)
+    return appointment.state in (*PROMISED, State.UNDER_WAY) and _is_late_change(appointment, side, at)
 
 
 def move_refusals(appointment: Appointment, *, at: datetime, by: Any = None) -> list[Any]:
@@ -293,20 +299,16 @@ def move_refusals(appointment: Appointment, *, at: datetime, by: Any = None) -> 
 
 def cancel_refusals(appointment: Appointment, *, at: datetime) -> list[Any]:
     """Why a customer may not cancel this visit alone any more; empty where it is possible."""
+    if appointment.state == State.UNDER_WAY:
+        return [_("The technician is on the way. Please call us if the time no longer suits you.")]
     if appointment.state not in PROMISED or appointment.starts_at is None:
         return []
-    cutoff = change_cutoff(appointment)
-    if at <= appointment.starts_at - cutoff:
+    if at <= appointment.starts_at - promises.change_cutoff(appointment):
         return []
     return [
         _("It is less than %(hours)s hours until the visit. Please call us if the time no longer suits you.")
-        % {"hours": int(cutoff / timedelta(hours=1))}
+        % {"hours": promises.cutoff_hours(appointment)}
     ]
-
-
-def change_cutoff(appointment: Appointment) -> timedelta:
-    """How long before the window a customer may still change it without calling; the policy's figure."""
-    return promises.lead(appointment, promises.CUTOFF) or timedelta(hours=2)
 
 
 @transaction.atomic
@@ -331,8 +333,8 @@ def cancel_appointment(
         if not override:
             raise DomainError(*refusals)
         facts.append(_overridden(override, by))
-    if appointment.state in PROMISED:
-        facts += _break_if_late(appointment, side, "we_cancelled", at=now, by=by)
+    if breaks_promise(appointment, side=side, at=now):
+        facts += _break(appointment, "we_cancelled", at=now, by=by)
     _end(appointment, because=ClosedBecause.CANCELLED, at=now)
     facts += messages.tell(appointment, "visit_cancelled", at=now)
     messages.tell_technicians(appointment, crew_of(appointment), "visit_off_notice", at=now)
@@ -358,7 +360,8 @@ def release_appointment(
     allow(by, "dispatch.change")
     reason = text(reason, "reason", _("Say why we cannot come."))
     before = _before(appointment)
-    facts = _break_if_late(appointment, Side.US, "we_moved", at=now, by=by)
+    breaks = breaks_promise(appointment, side=Side.US, at=now)
+    facts = _break(appointment, "we_moved", at=now, by=by) if breaks else []
     run(appointment.release)
     appointment.moved_by_us += 1
     promises.void(appointment)
@@ -384,10 +387,8 @@ def _before(appointment: Appointment) -> list[str | None]:
     ]
 
 
-def _break_if_late(appointment: Appointment, side: str, why: str, *, at: datetime, by: Any) -> list[Any]:
+def _break(appointment: Appointment, why: str, *, at: datetime, by: Any) -> list[Any]:
     """What we change inside 24 hours is a promise we broke: the verdict is missed, and compensation falls due."""
-    if not _is_late_change(appointment, side, at):
-        return []
     break_promise(appointment, promises.WINDOW, why=why, at=at, by=by)
     return compensation.falls_due(appointment, "late_change", at=at)
 

@@ -23,7 +23,7 @@ from .booking import WindowTaken
 from .conversation import reconfirm_appointment
 from .models import Appointment, ArrivalWindow, VisitService, WaitlistOffer
 from .services import book_appointment, cancel_appointment, move_appointment
-from .states import PROMISED, TO_BOOK
+from .states import OPEN, PROMISED
 from .texting import Command, Wish, command_pattern, read
 from .windows import Window, site_zone
 from .wording import time_of, window_text
@@ -137,7 +137,7 @@ def _meant(wish: Wish, customers: list[Customer]) -> Appointment:
         if visit is None:
             raise DomainError(_("We know no visit with this number from your telephone."))
         return visit
-    states = PROMISED if wish.command == Command.CONFIRM else [*PROMISED, *TO_BOOK]
+    states = PROMISED if wish.command == Command.CONFIRM else OPEN
     visits = list(theirs.filter(state__in=states).order_by("starts_at"))
     if wish.command == Command.CONFIRM:
         visits = [one for one in visits if one.asked_at and not one.reconfirmed_at] or visits

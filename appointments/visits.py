@@ -37,7 +37,7 @@ from . import booking, compensation, events, messages, promises
 from .checks import locked, text
 from .models import Appointment, Compensation, VisitRecord
 from .permissions import allow_visit
-from .states import PROMISED, ClosedBecause, Exclusion, FailReason, State
+from .states import PROMISED, ClosedBecause, Exclusion, FailReason, Side, State
 from .windows import site_zone
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ def set_off(
 
 @transaction.atomic
 def arrive(*, appointment_id: int, by: User | None, code: str = "", at: datetime | None = None) -> Appointment:
-    """The crew is at the door; the window's promise is judged by this instant.
+    """The crew is at the door; the window's promise is judged by this instant, and so is what we owe for it.
 
     The customer's code proves it; a wrong one is refused, none is allowed. Arriving unannounced breaks the promise of
     the notice. An arrival that proves a visit kept after all takes back what was counted as missed.
@@ -160,8 +160,12 @@ def _arrive(appointment: Appointment, *, how: str, at: datetime, by: Any) -> Non
     facts = [events.arrived(how=how)]
     if appointment.noticed_at is None and not was_missed:
         break_promise(appointment, promises.NOTICE, why="unannounced", at=at, by=by)
-    if appointment.ends_at and at <= appointment.ends_at:
+    assert appointment.ends_at is not None
+    if at <= appointment.ends_at:
         facts += _kept_after_all(appointment, at=at)
+    else:
+        # Too late is missed, however short it was: the timer of the window's end may not have said so yet.
+        facts += compensation.falls_due(appointment, "missed_window", at=at)
     timers.cancel_timers(appointment, promises.OVER_TIMER)
     timers.cancel_timers(appointment, promises.NOTICE_TIMER)
     cases.record(appointment, *facts, transition="arrived", at=at, by=by)
@@ -399,8 +403,11 @@ def tell_ticket(timer: Any, now: datetime) -> None:
             if what == "booked":
                 if ticket.type == "fault" and not ticket.needs_visit:
                     handling.need_visit(ticket_id=ticket.pk, by=None, at=at)
-                due = datetime.fromisoformat(args["due"])
-                defer(case_id=ticket.pk, promise="on_site", due=due, reason="customer_choice", at=at)
+                # Only the customer's own choice takes the place of our limit (requirements.md C-05): what we choose
+                # or move ourselves puts nothing off, and a window chosen before stays the one we are measured by.
+                if args.get("side", Side.CUSTOMER) == Side.CUSTOMER:
+                    due = datetime.fromisoformat(args["due"])
+                    defer(case_id=ticket.pk, promise="on_site", due=due, reason="customer_choice", at=at)
             elif what in ("cancelled", "absent"):
                 defer(case_id=ticket.pk, promise="on_site", due=None, reason="customer_choice", at=at)
             elif what == "arrived":

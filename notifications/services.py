@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -268,8 +269,10 @@ def _failed(message: Message, problem: Exception, *, now: datetime) -> None:
         message.attempts -= 1
         wait = timedelta(seconds=problem.seconds)
     message.try_at = now + wait
-    message.state = Message.State.FAILED if message.attempts >= MOST_ATTEMPTS else Message.State.QUEUED
-    message.save(update_fields=["error", "try_at", "state", "attempts", "provider_id", "receipt_id", "sent_at"])
+    message.save(update_fields=["error", "try_at", "attempts", "provider_id", "receipt_id", "sent_at"])
+    if message.attempts >= MOST_ATTEMPTS:
+        # Only what still waits: one that was withdrawn while the provider had it stays withdrawn.
+        Message.objects.filter(pk=message.pk, state=Message.State.QUEUED).update(state=Message.State.FAILED)
 
 
 def _accepted(message: Message, *, at: datetime) -> None:
@@ -297,6 +300,15 @@ def deliver_due(*, now: datetime | None = None, limit: int = 500) -> int:
     until = now or clock.now()
     waiting = Message.objects.filter(state=Message.State.QUEUED, try_at__lte=until).order_by("try_at", "pk")
     return sum(deliver(pk, now=now) for pk in list(waiting.values_list("pk", flat=True)[:limit]))
+
+
+def withdraw(case: Case, of: Iterable[str]) -> int:
+    """Cancel a case's messages of these templates that have not left, and return how many.
+
+    Those that failed are among them, or somebody could send them on their way after all (`retry_failed`).
+    """
+    unsent = Message.objects.filter(case_id=case.pk, template__in=list(of))
+    return unsent.filter(state__in=[Message.State.QUEUED, Message.State.FAILED]).update(state=Message.State.CANCELLED)
 
 
 def retry_failed(message_id: int, *, at: datetime) -> Message:

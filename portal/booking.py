@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 from appointments.availability import Grid, Needs
 from appointments.booking import hold_window, release_hold
 from appointments.models import Appointment, Hold, VisitService
-from appointments.services import book_appointment, change_cutoff
+from appointments.promises import change_cutoff
+from appointments.services import book_appointment
 from appointments.states import OPEN as OPEN_STATES
 from appointments.states import Type
 from appointments.windows import Window

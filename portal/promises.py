@@ -114,21 +114,25 @@ def _promised(deadline: Deadline, now: datetime) -> Promised:
     else:
         pattern = {"ok": said.open, "over": said.late, "met": said.met, "missed": said.missed}[level]
         sentence = words.filled(pattern(), **facts)
+    counting, gaps = _counted(deadline, limit, now)
+    return Promised(
+        name=deadline.promise, sentence=sentence, level=level, icon=_ICONS[level], counting=counting, gaps=gaps
+    )
+
+
+def _counted(deadline: Deadline, limit: str, now: datetime) -> tuple[str, list[str]]:
+    """How the time counts, and what did not. What the customer put off has a time instead of a limit."""
+    if deadline.is_deferred:
+        return words.filled(_("You chose this time; it takes the place of our %(limit)s."), limit=limit), []
     explained = explain(deadline, now=now)
     gaps = _gaps(explained.intervals, now)
     used = words.length(explained.used) if explained.used >= timedelta(minutes=1) else ""
-    return Promised(
-        name=deadline.promise,
-        sentence=sentence,
-        level=level,
-        icon=_ICONS[level],
-        counting=words.joined(
-            words.filled(_("Promised within %(limit)s."), limit=limit),
-            used and words.filled(_("Counted so far: %(counted)s."), counted=used),
-            _("Not counted:") if gaps else _("Every hour counts, day and night."),
-        ),
-        gaps=gaps,
+    counting = words.joined(
+        words.filled(_("Promised within %(limit)s."), limit=limit),
+        used and words.filled(_("Counted so far: %(counted)s."), counted=used),
+        _("Not counted:") if gaps else _("Every hour counts, day and night."),
     )
+    return counting, gaps
 
 
 def _level(deadline: Deadline, now: datetime) -> str:

@@ -16,7 +16,8 @@ from appointments.booking import HORIZON
 from appointments.conversation import LOW_SCORE
 from appointments.messages import arrival_code
 from appointments.models import Appointment, Compensation, VisitRating, WaitlistEntry, WaitlistOffer
-from appointments.services import cancel_refusals, change_cutoff, move_refusals
+from appointments.promises import change_cutoff
+from appointments.services import cancel_refusals, move_refusals
 from appointments.states import AT_WORK, OPEN, PROMISED, TO_BOOK, CallTime, ClosedBecause, State
 from appointments.waitlist import WAITS_IN, open_offer
 from appointments.windows import Window

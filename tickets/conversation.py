@@ -45,9 +45,10 @@ def reply_to_customer(
 ) -> Ticket:
     """Send a public reply, and in the same breath wait for the customer (`then="wait"`) or resolve (`then="resolve"`).
 
-    Counts as first reply. `seen` is the number of the newest fact that the writer had before them: Overtaken where that
-    was answered since (tickets.meanwhile). `key` (of the form) makes a double click one reply. `files` are kept with
-    the reply for the customer to see; the message that leaves does not carry them.
+    Counts as first reply, unless nothing we have reaches this customer: then somebody has to call, and the clocks run
+    on until a call is logged (lessons.md 15). `seen` is the number of the newest fact that the writer had before them:
+    Overtaken where that was answered since (tickets.meanwhile). `key` (of the form) makes a double click one reply.
+    `files` are kept with the reply for the customer to see; the message that leaves does not carry them.
     """
     now = at or clock.now()
     ticket = permissions.locked(ticket_id, by, "tickets.work")
@@ -65,7 +66,6 @@ def reply_to_customer(
         external_id=f"form-{key}" if key else "",
     )
     attachments.attach_all(ticket, files, note=note, by=by, at=now)
-    ticket.unanswered = 0
     message = notify(
         "ticket_reply",
         case=ticket,
@@ -74,7 +74,10 @@ def reply_to_customer(
         context={"text": body, "link": link_address(ticket, Purpose.VIEW, at=now)},
     )
     facts = [events.notice("queued" if message else "no_channel", template="ticket_reply")]
-    transitions = ["first_reply", "replied"]
+    transitions = ["noted"]
+    if message is not None or ticket.customer_id is None:
+        ticket.unanswered = 0
+        transitions = ["first_reply", "replied"]
     if message is not None:
         note.channel = message.channel
         note.save(update_fields=["channel"])

@@ -9,13 +9,14 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from cases import services as cases
+from cases.links import Purpose, link_address
 from cases.states import Channel
 from common import clock
 from common.errors import DomainError
 from common.given import choice, text
 from common.transitions import run
 from customers.models import Customer
-from notifications.services import notify
+from notifications.services import notify, withdraw
 from sla import timers
 from staff.models import User
 
@@ -124,6 +125,7 @@ def reopen(ticket: Ticket, *, reason: str, at: datetime, by: Any) -> Ticket:
         raise DomainError(*reasons)
     run(ticket.reopen)
     silence.end(ticket)
+    withdraw(ticket, ["ticket_resolved"])  # nobody is told now that it is solved
     cases.record(ticket, events.reopened(ticket, reason), transition="reopened", at=at, by=by)
     return ticket
 
@@ -137,12 +139,21 @@ def too_late_to_reopen(ticket: Ticket, *, at: datetime) -> list[Any]:
 
 @transaction.atomic
 def cancel_ticket(*, ticket_id: int, reason: str, by: Any, at: datetime | None = None) -> Ticket:
-    """End a ticket that the customer withdrew or that was opened by mistake; its promises become void."""
+    """End a ticket that the customer withdrew or that was opened by mistake; its promises become void.
+
+    The customer is told, whose loop nobody closes in silence (requirements.md TRK-02); of a record from another system
+    nobody is.
+    """
     now = at or clock.now()
     ticket = permissions.locked(ticket_id, by, "tickets.cancel")
     reason = text(reason, "reason", _("Say why it is cancelled."))
     run(ticket.cancel, at=now)
     timers.cancel_timers(ticket)
     notes.internal(ticket, reason, at=now, by=by)
-    cases.record(ticket, events.cancelled(reason), transition="cancelled", at=now, by=by)
+    facts = [events.cancelled(reason)]
+    if ticket.customer_id is not None and not ticket.imported:
+        link = link_address(ticket, Purpose.VIEW, at=now)
+        message = notify("ticket_cancelled", case=ticket, key=f"cancelled-{ticket.pk}", at=now, context={"link": link})
+        facts.append(events.notice("queued" if message else "no_channel", template="ticket_cancelled"))
+    cases.record(ticket, *facts, transition="cancelled", at=now, by=by)
     return ticket

@@ -18,7 +18,7 @@ from cases.links import Purpose, link_address
 from cases.models import Case, Note
 from common.clockface import full_when
 from notifications.models import Message
-from notifications.services import notice, notify
+from notifications.services import notice, notify, withdraw
 from sla import escalation, timers
 from staff.models import User
 
@@ -29,6 +29,8 @@ from .states import State
 HANDLER = "tickets.silence"
 AT = time(10)
 CLOSES_ON_DAY = 3
+# Who hears of a ticket that was raised by hand, as of one that a rung raises (sla/defaults/policies.toml).
+TIERS = {2: ["lead"], 3: ["supervisor", "head"]}
 
 
 def _on_day(resolved_at: datetime, day: int) -> datetime:
@@ -51,9 +53,7 @@ def start(ticket: Ticket, *, at: datetime, day: int = 1) -> None:
 def end(ticket: Ticket) -> None:
     """Stop asking: nothing is timed any more, and a reminder not yet sent is withdrawn (lessons.md 36)."""
     timers.cancel_timers(ticket)
-    Message.objects.filter(case_id=ticket.pk, state=Message.State.QUEUED, template="ticket_reminder").update(
-        state=Message.State.CANCELLED
-    )
+    withdraw(ticket, ["ticket_reminder"])
 
 
 def local_text(at: datetime, ticket: Ticket) -> str:
@@ -133,7 +133,7 @@ def on_message_accepted(sender: Any, message: Message, case: Case, at: datetime,
 
 def tell_tier(ticket: Ticket, *, at: datetime) -> None:
     """Tell the tier a ticket was raised to by hand."""
-    people = escalation.Leaders().audience("lead" if ticket.tier == 2 else "supervisor", ticket)
+    people = escalation.Leaders().everyone(TIERS[ticket.tier], ticket)
     key = f"tier-{ticket.pk}-{ticket.version}-{ticket.tier}"
     tell_people(people, ticket, template="ticket_escalated", key=key, at=at, context={"tier": ticket.tier})
 

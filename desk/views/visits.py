@@ -19,6 +19,7 @@ from django.views.decorators.vary import vary_on_headers
 from appointments import conversation, services, visits
 from appointments.compensation import exclude_compensation
 from appointments.models import Appointment, Compensation
+from appointments.promises import cutoff_hours
 from appointments.states import Exclusion, Side
 from common import clock
 from common.errors import DomainError, StaleVersion
@@ -274,7 +275,8 @@ def visit_form(request: HttpRequest, number: str) -> HttpResponse:
     """The booking form for the counter: printed, signed and kept; the house number is left to the customer's hand."""
     visit = find_visit(request.user, number)
     pane = VisitPane(visit, request.user, now=clock.now())
-    return render(request, "desk/visit_form.html", {"pane": pane, "visit": visit, "now": clock.now()})
+    context = {"pane": pane, "visit": visit, "hours": cutoff_hours(visit), "now": clock.now()}
+    return render(request, "desk/visit_form.html", context)
 
 
 urlpatterns = [

@@ -50,7 +50,9 @@ TICKETS = 500
 SURGE_SHARE, DONE_TODAY_SHARE, SURGE_DAYS_AGO = 0.13, 0.075, 9
 READ_AFTER = hours(5)
 # The steps after which a message may wait to be delivered, besides the sweep's reminders.
-TELL_THE_CUSTOMER = {services.open_ticket, conversation.reply_to_customer, ending.resolve_ticket}
+TELL_THE_CUSTOMER = {
+    services.open_ticket, conversation.reply_to_customer, ending.resolve_ticket, ending.cancel_ticket,
+}  # fmt: skip
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,9 @@ from cases.services import verify_timeline
 from common.errors import DomainError, InvalidInput, NotAllowed
 from notifications.models import Message
 from notifications.services import deliver_due
+from notifications.templates import render
 from sla.models import Deadline, Timer
+from sla.shipped import DEFAULTS, publish_policy
 from sla.states import DeadlineState, Verdict
 from sla.sweep import sweep
 from tests import builders
@@ -200,6 +203,22 @@ def test_the_customer_may_change_until_two_hours_before(technician):
     assert not Compensation.objects.exists()
 
 
+@pytest.mark.parametrize(("limit", "hours", "until"), [("150m", 3, 150), ("0m", 0, 0)])
+def test_until_when_a_visit_may_be_changed_is_the_policy_s_to_say_everywhere(technician, limit, hours, until):
+    """The mail, the refusal and the limit itself say one figure; where it is nothing, until the window begins."""
+    form = tomllib.loads((DEFAULTS / "policies.toml").read_text(encoding="utf-8"))
+    next(rule for rule in form["rule"] if rule["promise"] == "change_cutoff")["limit"] = limit
+    publish_policy(form, at=MONDAY, valid_from=None)
+    visit = book()
+    said = Message.objects.get(case=visit, template="visit_booked")
+    assert f"上门前 {hours} 小时以外" in render("visit_booked", "zh-hans", said.context)[1]
+    last = TUESDAY_TEN - timedelta(minutes=until)
+    refused = services.cancel_refusals(visit, at=last + timedelta(seconds=1))
+    assert f"less than {hours} hours" in str(refused[0])
+    services.cancel_appointment(appointment_id=visit.pk, by=visit.customer, at=last)
+    assert fresh(visit).state == State.CANCELLED
+
+
 def test_three_moves_are_enough_but_cancelling_is_always_possible(technician):
     visit = book(starts_at=TUESDAY_TEN + timedelta(days=1))
     for day in (2, 3, 4):
@@ -230,6 +249,32 @@ def test_what_we_move_inside_a_day_counts_as_missed_whatever_the_customer_says(t
     owed = Compensation.objects.get(appointment=visit)
     assert (owed.trigger, owed.cycle) == ("late_change", 1)
     assert verdict(visit, "visit_window", at, cycle=2) == Verdict.OPEN
+
+
+@pytest.mark.parametrize("wanted", ["us", "customer"])
+def test_whom_we_turn_back_on_the_way_is_owed_what_any_late_change_owes(technician, wanted):
+    """The crew sat in the car: that makes it no less a visit we took away inside 24 hours."""
+    visit, at = book(), TUESDAY_TEN - timedelta(minutes=10)
+    visits.set_off(appointment_id=visit.pk, minutes=20, by=technician, at=at)
+    services.cancel_appointment(
+        appointment_id=visit.pk, by=builders.person("lead"), side=wanted, reason="Storm", override="She asked", at=at
+    )
+    ours = wanted == "us"
+    assert verdict(visit, "visit_window", at) == (Verdict.MISSED if ours else Verdict.VOID)
+    assert list(Compensation.objects.values_list("trigger", flat=True)) == (["late_change"] if ours else [])
+
+
+def test_a_customer_cannot_cancel_alone_what_is_on_its_way(technician):
+    """Set off earlier than two hours before, too: somebody sits in the car."""
+    visit, at = book(), TUESDAY_TEN - timedelta(hours=3)
+    visits.set_off(appointment_id=visit.pk, minutes=180, by=technician, at=at)
+    agent = builders.person("agent")
+    for by in (visit.customer, agent):
+        with pytest.raises(DomainError, match="on the way"):
+            services.cancel_appointment(appointment_id=visit.pk, by=by, at=at)
+    with pytest.raises(NotAllowed):
+        services.cancel_appointment(appointment_id=visit.pk, by=agent, override="She asked", at=at)
+    assert fresh(visit).state == State.UNDER_WAY
 
 
 def test_what_we_move_in_good_time_breaks_nothing(technician):
@@ -302,6 +347,14 @@ def test_late_but_coming_is_told_and_owed(technician):
     visits.arrive(appointment_id=visit.pk, by=technician, at=over)
     assert verdict(visit, "visit_window", over) == Verdict.MISSED
     assert Compensation.objects.filter(appointment=visit, excluded="").exists()
+
+
+@pytest.mark.parametrize(("late", "owed"), [(timedelta(0), 0), (timedelta(seconds=1), 1), (timedelta(minutes=14), 1)])
+def test_who_comes_after_the_window_owes_for_it_however_little_later(technician, late, owed):
+    visit = book()
+    visits.arrive(appointment_id=visit.pk, by=technician, at=TUESDAY_TEN + TWO_HOURS + late)
+    assert Compensation.objects.filter(appointment=visit, trigger="missed_window", excluded="").count() == owed
+    assert verdict(visit, "visit_window", TUESDAY_TEN + TWO_HOURS) == (Verdict.MISSED if owed else Verdict.MET)
 
 
 def test_coming_unannounced_breaks_the_promise_of_the_notice(technician):
@@ -455,6 +508,49 @@ def test_the_ticket_waits_for_the_window_the_customer_chose(technician):
     fault.refresh_from_db()
     assert fault.on_site_at == TUESDAY_TEN
     assert Deadline.objects.get(case=fault, promise="on_site").verdict(TUESDAY_TEN) == Verdict.MET
+
+
+def test_a_window_that_we_chose_puts_nothing_off(technician):
+    """C-05: the slot takes the place of the four hours only where the customer chose it."""
+    customer, dispatcher = builders.customer(), builders.person("dispatcher")
+    fault = builders.ticket(builders.person(), customer=customer, type="fault")
+    visit = book(customer, ticket=fault, starts_at=None)
+    ways = {
+        "arranged": lambda: services.arrange_appointment(
+            appointment_id=visit.pk, starts_at=TUESDAY_TEN, side="us", by=dispatcher, at=MONDAY
+        ),
+        "assigned": lambda: services.move_appointment(
+            appointment_id=visit.pk, starts_at=TUESDAY_TEN, side="us", by=dispatcher, at=MONDAY
+        ),
+        "moved": lambda: services.move_appointment(
+            appointment_id=visit.pk, starts_at=TUESDAY_TEN + timedelta(days=1), side="us", by=dispatcher, at=MONDAY
+        ),
+    }
+    for way in ("arranged", "moved"):
+        ways[way]()
+        sweep(now=MONDAY)
+        on_site = Deadline.objects.get(case=fault, promise="on_site")
+        assert (on_site.due_at, on_site.is_deferred) == (MONDAY + timedelta(hours=4), False)
+    services.release_appointment(appointment_id=visit.pk, reason="Ill", by=dispatcher, at=MONDAY)
+    ways["assigned"]()
+    sweep(now=MONDAY)
+    assert not Deadline.objects.get(case=fault, promise="on_site").is_deferred
+
+
+def test_a_window_the_customer_chose_is_what_we_are_measured_by_when_we_move_it(technician):
+    customer = builders.customer()
+    fault = builders.ticket(builders.person(), customer=customer, type="fault", needs_visit=True)
+    visit = book(customer, ticket=fault)
+    for starts_at, side, due in (
+        (TUESDAY_TEN + timedelta(days=1), "us", TUESDAY_TEN),
+        (TUESDAY_TEN + timedelta(days=2), "customer", TUESDAY_TEN + timedelta(days=2)),
+    ):
+        sweep(now=MONDAY)
+        services.move_appointment(
+            appointment_id=visit.pk, starts_at=starts_at, side=side, by=builders.person("dispatcher"), at=MONDAY
+        )
+        sweep(now=MONDAY)
+        assert Deadline.objects.get(case=fault, promise="on_site").due_at == due + TWO_HOURS
 
 
 def test_a_cancelled_visit_lets_the_ticket_s_own_limit_count_again(technician):

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from appointments import visits
 from appointments.models import Appointment, Reservation
 from appointments.states import State
 from customers.models import Address
@@ -107,6 +108,16 @@ def test_moved_confirmed_asked_and_cancelled(customer):
     assert Appointment.objects.get().reconfirmed_at == MONDAY
     assert text("CANCEL", 5) == ""
     assert Appointment.objects.get().state == State.CANCELLED
+
+
+def test_while_the_technician_is_on_the_way_a_text_asks_and_does_not_cancel(customer):
+    visit = book(customer)
+    visits.set_off(appointment_id=visit.pk, minutes=20, by=None, at=TUESDAY_TEN)
+    said = text("WHEN", at=TUESDAY_TEN)
+    assert (visit.number in said, "On the way" in said) == (True, True)
+    for number, words in enumerate(("CANCEL", f"CANCEL {visit.number}", "MOVE 3-6 13-15"), start=2):
+        assert "The technician is on the way. Please call us" in text(words, number, at=TUESDAY_TEN)
+    assert Appointment.objects.get().state == State.UNDER_WAY
 
 
 def test_several_visits_need_the_number(customer):

@@ -14,6 +14,7 @@ from aiosmtpd.controller import Controller
 from django.db import connection, transaction
 
 from common import clock
+from notifications import services as outbox
 from notifications import tasks, templates
 from notifications.models import Message
 from notifications.notices import mark_read, unread
@@ -26,6 +27,7 @@ from notifications.services import (
     notice,
     notify,
     retry_failed,
+    withdraw,
 )
 from sla.models import Deadline
 from sla.states import Verdict
@@ -164,6 +166,31 @@ def test_a_failed_message_can_be_tried_again_and_then_arrives(case, postbox):
     retry_failed(message.pk, at=MONDAY)
     assert deliver(message.pk, now=MONDAY)
     assert (reread(message).state, reread(message).error) == (Message.State.SENT, "")
+    with pytest.raises(Message.DoesNotExist):
+        retry_failed(message.pk, at=MONDAY)
+
+
+def test_what_is_withdrawn_while_the_provider_refuses_it_stays_withdrawn(case, monkeypatch):
+    """Lesson 36: a visit that moves at that very moment must not be spoken of by the next attempt."""
+    message, now = queue(case), MONDAY
+
+    def refused(_message):
+        assert withdraw(case, [message.template]) == 1
+        raise OSError("451 try again later")
+
+    monkeypatch.setattr(outbox, "_send", refused)
+    assert not deliver(message.pk, now=now)
+    monkeypatch.undo()
+    assert reread(message).state == Message.State.CANCELLED
+    assert deliver_due(now=now + timedelta(days=1)) == 0
+
+
+def test_what_has_failed_is_withdrawn_too_and_cannot_be_tried_again(case):
+    message, other = queue(case), queue(case, "other")
+    Message.objects.filter(pk=message.pk).update(state=Message.State.FAILED)
+    assert withdraw(case, ["another"]) == 0
+    assert withdraw(case, [message.template]) == 2
+    assert reread(other).state == Message.State.CANCELLED
     with pytest.raises(Message.DoesNotExist):
         retry_failed(message.pk, at=MONDAY)
 

@@ -13,6 +13,7 @@ from customers.models import Address
 from portal import matters, quotas
 from portal.doors import Door
 from portal.words import STANDINGS
+from sla.services import defer
 from tests import builders
 from tests.builders import MONDAY
 from tests.portal.visitors import OTHER_PHONE, PHONE, Visitor, link, words
@@ -283,6 +284,18 @@ def test_the_clock_is_seen_to_stand_still_while_we_wait(visitor, ticket, agent, 
     page = words(visitor.get(case(ticket)))
     assert "Not counted: 14:00 today to 17:00 today: while we waited for you" in page
     assert "Your service works again by 12:00 tomorrow." in page
+
+
+def test_a_window_the_customer_chose_is_said_to_be_the_customer_s_and_not_four_hours(visitor, agent, customer, time):
+    fault = builders.ticket(agent, customer=customer, type="fault", needs_visit=True, at=time.at)
+    visitor.sign_in()
+    assert "Promised within 4 hours." in words(visitor.get(case(fault)))
+    noon = time.at + timedelta(hours=22)
+    defer(case_id=fault.pk, promise="on_site", due=noon, reason="customer_choice", at=time.at)
+    page = words(visitor.get(case(fault)))
+    assert "A technician is with you by 12:00 tomorrow." in page
+    assert "You chose this time; it takes the place of our 4 hours." in page
+    assert "Promised within 4 hours." not in page
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------

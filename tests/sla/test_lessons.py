@@ -168,6 +168,18 @@ def test_lesson_15_the_first_response_listens_to_every_channel_and_to_answers_on
     assert first.stopped_at == (MONDAY + timedelta(minutes=3) if counts else None)
 
 
+def test_lesson_15_words_that_reach_nobody_answer_nobody(agent, settings):
+    """A customer whom nothing of ours reaches in writing must be called: the clock runs on until that is logged."""
+    settings.NOTIFICATION_ADAPTERS = {**settings.NOTIFICATION_ADAPTERS, "sms": "notifications.adapters.none"}
+    ticket = builders.ticket(agent, owner=agent)
+    public_reply(ticket, agent, MONDAY + timedelta(minutes=3))
+    assert deadline(ticket, "first_response").state == DeadlineState.RUNNING
+    assert Ticket.objects.get(pk=ticket.pk).unanswered == 1
+    call("reached")(ticket, agent, MONDAY + timedelta(minutes=9))
+    assert deadline(ticket, "first_response").stopped_at == MONDAY + timedelta(minutes=9)
+    assert Ticket.objects.get(pk=ticket.pk).unanswered == 0
+
+
 @pytest.mark.parametrize("channel", ["phone", "counter"])
 def test_lesson_15_where_people_speak_the_intake_is_the_first_response(agent, channel):
     ticket = builders.ticket(agent, channel=channel)
@@ -208,7 +220,7 @@ def test_lesson_17_a_thousand_sweeps_act_once_per_level(agent):
     assert {key[3] for key in taken} == {"tier-50%", "warn-75%", "tier-80%", "breach", "after-due+4h"}
     assert twice(taken) == {}
     keys = Message.objects.values_list("key", flat=True)
-    assert len(keys) == len(set(keys)) == 6  # lead, owner, supervisor, owner and lead, head
+    assert len(keys) == len(set(keys)) == 7  # lead, owner, supervisor and head, owner and lead, head
 
 
 def test_lesson_18_a_postponed_due_date_warns_again(agent):

@@ -13,7 +13,7 @@ from django.utils.translation import override
 from cases.facts import Names, sentence
 from cases.services import verify_timeline
 from notifications.models import Message
-from sla.models import Deadline
+from sla.models import Deadline, PolicyVersion
 from sla.shipped import publish_policy
 from sla.states import Verdict
 from sla.sweep import sweep
@@ -95,7 +95,7 @@ def test_what_its_owner_never_answered_climbs_with_each_rung(people):
     # Somebody works on it: it stays in progress. A supervisor has no team, so the team stays.
     assert (given.owner, given.team, given.state) == (supervisor, agent.team, State.IN_PROGRESS)
     told = Message.objects.filter(template="promise_escalated").values_list("person_id", flat=True)
-    assert set(told) == {lead.pk, supervisor.pk}
+    assert set(told) == {lead.pk, supervisor.pk, people["head"].pk}  # tier 3 is the head's (TCK-04)
     whole(ticket)
 
 
@@ -119,6 +119,18 @@ def test_an_answered_ticket_that_somebody_has_keeps_its_owner(people):
     sweep(now=hours(20))
     assert (now(ticket).owner, now(ticket).tier, handed(ticket)) == (agent, 3, [])
     whole(ticket)
+
+
+def test_by_hand_the_same_people_hear_of_a_tier_as_by_a_rung(people):
+    ticket = builders.ticket(people["agent"], channel="web", owner=people["agent"])
+    for tier, told in ((2, {"lead"}), (3, {"supervisor", "head"})):
+        handling.escalate_ticket(ticket_id=ticket.pk, reason="hard", by=people["agent"], at=hours(tier))
+        notices = Message.objects.filter(template="ticket_escalated", context__tier=tier)
+        assert {notice.person for notice in notices} == {people[role] for role in told}
+        shipped = PolicyVersion.objects.get().rules.filter(promise="resolve")
+        rungs = [step["tell"] for rule in shipped for step in rule.steps if step.get("tier") == tier]
+        assert len(rungs) == 4
+        assert all(set(tell) == told for tell in rungs)
 
 
 def test_a_case_at_that_tier_already_records_skipped_and_keeps_its_people(people):

@@ -9,7 +9,7 @@ import pytest
 from cases.services import verify_timeline
 from common.errors import StaleVersion
 from notifications.models import Message
-from notifications.services import deliver_due
+from notifications.services import deliver_due, text_of
 from sla.models import Deadline
 from sla.states import DeadlineState, Verdict
 from sla.sweep import sweep
@@ -82,6 +82,8 @@ def test_a_notice_of_an_earlier_cycle_keeps_no_promise_of_this_one(agent):
     ticket = resolved(agent, hours(1), channel="phone")
     ending.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(2))
     ending.resolve_ticket(ticket_id=ticket.pk, resolution="cable", verified="test", by=agent, at=hours(3))
+    # A worker had it in hand when the ticket was reopened, and the provider took it.
+    Message.objects.filter(key=f"resolved-{ticket.pk}-1").update(state=Message.State.QUEUED)
     Message.objects.filter(key=f"resolved-{ticket.pk}-2").update(try_at=hours(100))
     assert deliver_due(now=hours(4)) == 1
     assert deadline(ticket, "completion_notice", cycle=2).state == DeadlineState.RUNNING
@@ -92,6 +94,19 @@ def test_cancelling_erases_no_miss(agent):
     ending.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(60))
     verdicts = {d.promise: d.verdict(hours(61)) for d in Deadline.objects.filter(case=ticket)}
     assert verdicts["statutory_repair"] == verdicts["resolve"] == Verdict.MISSED
+
+
+@pytest.mark.parametrize("fields", [{}, {"imported": True}, {"customer": None}])
+def test_no_ticket_is_cancelled_behind_the_customer_s_back(agent, fields):
+    ticket = builders.ticket(agent, channel="phone", owner=agent, **fields)
+    ending.cancel_ticket(ticket_id=ticket.pk, reason="withdrawn", by=agent, at=hours(1))
+    said = Message.objects.filter(case=ticket, channel="sms")
+    assert list(said.values_list("template", "state")) == ([] if fields else [("ticket_cancelled", "queued")])
+    assert ticket.events.filter(kind="notice").count() == len(said)
+    if said:
+        text = text_of(said.get())[1]
+        assert ticket.number in text
+        assert "withdrawn" not in text  # the reason is among us
 
 
 @pytest.mark.parametrize("why", ["not told", "answered"])
@@ -124,6 +139,17 @@ def test_a_reminder_not_yet_sent_is_withdrawn_when_the_customer_confirms(agent):
     ending.confirm_ticket(ticket_id=ticket.pk, by=agent, at=MONDAY + timedelta(days=1, hours=3))
     assert deliver_due(now=MONDAY + timedelta(days=1, hours=4)) == 0
     assert Message.objects.get(template="ticket_reminder").state == Message.State.CANCELLED
+
+
+def test_nobody_is_told_that_it_is_solved_after_it_was_taken_up_again(agent):
+    """The gateway was down: the notice waited, or had been given up, when the customer called again."""
+    for state in (Message.State.QUEUED, Message.State.FAILED):
+        ticket = resolved(agent, hours(1), channel="phone", customer=builders.customer())
+        notice = Message.objects.filter(key=f"resolved-{ticket.pk}-1")
+        notice.update(state=state)
+        ending.reopen_ticket(ticket_id=ticket.pk, reason="again", by=agent, at=hours(2))
+        assert deliver_due(now=hours(3)) == 0
+        assert notice.get().state == Message.State.CANCELLED
 
 
 def test_a_form_sent_twice_is_one_reply_and_with_other_words_it_is_refused(agent):
