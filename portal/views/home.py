@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils import translation
 from django.utils.http import urlencode
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from common import clock
 from common.errors import DomainError
@@ -58,10 +58,12 @@ def outage(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @page
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def follow(request: HttpRequest, pk: int) -> HttpResponse:
     """Be told when it is over: a number must be proven first."""
     address = reverse("portal:outage", args=[pk])
+    if request.method != "POST":
+        return redirect(address)
     session = sessions.of(request)
     if session is None or not session.phone:
         return redirect(f"{reverse('portal:sign_in')}?{urlencode({'next': address})}")

@@ -515,7 +515,7 @@ def test_nobody_begins_a_booking_for_somebody_else_s_ticket(signed_in, customer,
     ticket = builders.ticket(builders.person(), customer=builders.customer("别人", OTHER_PHONE))
     assert signed_in.post(reverse("portal:case_book", args=[ticket.number])).status_code == 404
     assert Visitor().post(reverse("portal:case_book", args=[ticket.number])).url.startswith(reverse("portal:sign_in"))
-    assert signed_in.get(reverse("portal:case_book", args=[ticket.number])).status_code in (404, 405)
+    assert signed_in.get(reverse("portal:case_book", args=[ticket.number])).status_code in (302, 404)
     assert not Session.objects.get().drafts
 
 
@@ -561,3 +561,61 @@ def test_two_sendings_of_one_form_are_one_visit(signed_in, technician, customer,
     sent = [booking.send(session=session, note="Once", language="en", at=time.at) for session in (first, second)]
     assert sent[0] == sent[1] == Appointment.objects.get()
     assert Message.objects.filter(template="visit_booked").count() == 1
+
+
+# --- left open overnight ---------------------------------------------------------------------------------------------
+
+
+def overnight(time) -> None:
+    time.skip(hours=13)
+
+
+def test_a_booking_left_open_overnight_goes_on_where_it_was_with_what_was_typed(signed_in, technician, home, time):
+    choose(signed_in, place=str(home.pk))
+    overnight(time)
+    refused = checked(signed_in, note="门禁 502 😀")
+    assert refused.url == f"{reverse('portal:sign_in')}?next=%2Fbook%2Fcheck%2F"
+    assert not Appointment.objects.exists()
+    assert signed_in.sign_in(way=at("check")).url == at("check")
+    page = signed_in.get(at("check"))
+    said = words(page)
+    assert page.status_code == 200
+    assert "门禁 502 😀" in said
+    assert "Tue 3 Mar, 10:00–12:00" in said
+    assert "5-1203 Lake Road, East" in said
+    assert "门禁 502 😀" not in words(signed_in.get(at("check"))), "it is shown once; then it is the form's own"
+    assert checked(signed_in, note="门禁 502 😀").url == reverse("portal:book_done")
+    assert Note.objects.get(case=Appointment.objects.get().case_ptr).body == "门禁 502 😀"
+
+
+def test_what_was_left_is_given_to_nobody_else(signed_in, technician, home, time):
+    choose(signed_in, place=str(home.pk))
+    overnight(time)
+    signed_in.get(at("when"))
+    signed_in.sign_in(OTHER_PHONE)
+    assert signed_in.get(at("check")).url == at("what")
+
+
+def test_what_was_left_a_day_ago_is_gone(signed_in, technician, home, time):
+    choose(signed_in, place=str(home.pk))
+    time.skip(hours=37)
+    signed_in.sign_in()
+    assert signed_in.get(at("check")).url == at("what")
+    assert Session.objects.count() == 1, "the ended visit is thrown away"
+
+
+def test_asking_for_ten_more_minutes_after_the_visit_is_over_leads_back_to_the_check(signed_in, technician, home, time):
+    choose(signed_in, place=str(home.pk))
+    overnight(time)
+    refused = signed_in.post(reverse("portal:book_keep"), {"note": "门禁 502"})
+    assert refused.url == f"{reverse('portal:sign_in')}?next=%2Fbook%2Fcheck%2F"
+    signed_in.sign_in(way=at("check"))
+    assert "门禁 502" in words(signed_in.get(at("check")))
+
+
+def test_more_than_a_form_takes_is_not_kept_for_who_signs_in_again(signed_in, technician, home, time):
+    choose(signed_in, place=str(home.pk))
+    overnight(time)
+    checked(signed_in, note="长" * 20_001)
+    signed_in.sign_in()
+    assert "长" not in words(signed_in.get(at("check")))

@@ -300,7 +300,7 @@ def test_tell_me_when_it_is_back(visitor, outage):
     asked = visitor.post(f"/outages/{outage.pk}/follow/")
     assert asked["Location"] == f"{reverse('portal:sign_in')}?next=%2Foutages%2F{outage.pk}%2F"
     visitor.sign_in(OTHER_PHONE, way=f"/outages/{outage.pk}/")
-    assert visitor.get(f"/outages/{outage.pk}/follow/").status_code == 405
+    assert visitor.get(f"/outages/{outage.pk}/follow/")["Location"] == f"/outages/{outage.pk}/"
     assert outage.followers.count() == 0
     for _ in range(2):
         visitor.post(f"/outages/{outage.pk}/follow/")
@@ -350,3 +350,26 @@ def test_whoever_follows_is_not_asked_again(visitor, customer, outage):
     visitor.post(at("fault", "what"), {"what": "broadband.fault.slow"})
     assert visitor.post(at("fault", "where"), NEW)["Location"] == at("fault", "check")
     assert code_sent()
+
+
+def test_a_report_left_open_overnight_goes_on_where_it_was(visitor, customer, region, time):
+    visitor.sign_in()
+    visitor.post(at("fault", "service"), {"service": "broadband.fault"})
+    visitor.post(at("fault", "what"), {"what": "broadband.fault.slow", "words": "昨晚开始很慢"})
+    time.skip(hours=13)
+    assert visitor.post(at("fault", "where"), NEW)["Location"] == (
+        f"{reverse('portal:sign_in')}?next=%2Freport%2Ffault%2Fwhere%2F"
+    )
+    visitor.sign_in(way=at("fault", "where"))
+    assert 'value="中关村南大街 5 号"' in visitor.get(at("fault", "where")).content.decode()
+    visitor.post(at("fault", "where"), NEW)
+    assert "昨晚开始很慢" in words(visitor.get(at("fault", "check")))
+    sent(visitor.post(at("fault", "check"), {"name": ""}))
+
+
+def test_who_proves_no_number_keeps_a_report_for_a_day(visitor, house, region, time):
+    visitor.post(at("fault", "service"), {"service": "broadband.fault"})
+    visitor.post(at("fault", "what"), {"what": "broadband.fault.slow"})
+    time.skip(hours=23)
+    visitor.post(at("fault", "where"), NEW)
+    assert visitor.get(at("fault", "check"))["Location"].startswith(reverse("portal:sign_in"))

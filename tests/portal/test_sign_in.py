@@ -137,7 +137,8 @@ def test_it_ends_after_twelve_hours(visitor, customer, time):
 
 def test_signing_out_needs_a_post_and_forgets_everything(visitor, customer):
     visitor.sign_in()
-    assert visitor.get(reverse("portal:sign_out")).status_code == 405
+    assert visitor.get(reverse("portal:sign_out"))["Location"] == "/"
+    assert "王建国" in words(visitor.get("/"))
     token = visitor.cookies[sessions.COOKIE].value
     visitor.post(reverse("portal:sign_out"))
     assert not Session.objects.exists()
