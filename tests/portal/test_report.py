@@ -54,11 +54,11 @@ def test_an_address_on_file_is_offered_and_not_asked_again(visitor, time, house,
     visitor.post(at("fault", "service"), {"service": "broadband.fault"})
     visitor.post(at("fault", "what"), {"what": "broadband.fault.slow"})
     page = visitor.get(at("fault", "where"))
-    assert "5 号 301 长江路, Haidian" in words(page)
+    assert "长江路 5 号 301, Haidian" in words(page)
     place = customer.addresses.get()
     assert re.findall(r'name="place" value="(\w+)"[^>]* checked', page.content.decode()) == [str(place.pk)]
     visitor.post(at("fault", "where"), {"place": place.pk})
-    assert "5 号 301 长江路, Haidian" in words(visitor.get(at("fault", "check")))
+    assert "长江路 5 号 301, Haidian" in words(visitor.get(at("fault", "check")))
     sent(visitor.post(at("fault", "check")))
     ticket = Ticket.objects.get()
     assert (ticket.address, ticket.region) == (place, region)
