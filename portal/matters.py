@@ -73,7 +73,7 @@ def _row(case: Case) -> Row:
 
 def closed_words() -> str:
     """Why nothing can be written any more."""
-    return _("This matter is closed. Say that it is not solved, or report it anew.")
+    return _("This request is closed. Tell us that it is not solved, or report it again.")
 
 
 # --- one matter ------------------------------------------------------------------------------------------------------

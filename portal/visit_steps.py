@@ -26,7 +26,7 @@ def steps_of(shown: Visit) -> list[Step]:
         told = _("Fault reported") if ticket.type == "fault" else _("Received")
         steps.append(Step("done", "check", told, words.when(ticket.received_at, shown.now)))
     if visit.state == State.REQUESTED:
-        steps.append(Step("done", "check", _("Visit asked for"), words.when(visit.received_at, shown.now)))
+        steps.append(Step("done", "check", _("Visit requested"), words.when(visit.received_at, shown.now)))
     else:
         steps.append(Step("done", "check", _("Visit booked"), words.when(visit.received_at, shown.now)))
     if visit.reconfirmed_at and visit.state != State.CANCELLED:
@@ -52,11 +52,15 @@ def _to_agree(shown: Visit) -> list[Step]:
 
 def _booked(shown: Visit) -> list[Step]:
     who = shown.technician
-    waiting = _("%(technician)s. You are told before they set off.") % {"technician": who} if who else shown.sentence
+    waiting = (
+        _("%(technician)s. We will tell you before they set off.") % {"technician": who} if who else shown.sentence
+    )
     work_done = Step("next", "circle-check", _("Work done"), _("Then we ask you how it went."))
     if shown.asks:
         return [
-            Step("now", "message-circle", _("Please confirm the time"), _("So that nobody comes in vain.")),
+            Step(
+                "now", "message-circle", _("Please confirm the time"), _("So that nobody makes the trip for nothing.")
+            ),
             Step("next", "truck", _("The technician comes"), waiting),
             work_done,
         ]

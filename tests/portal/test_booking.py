@@ -107,7 +107,7 @@ def test_four_questions_and_it_is_booked_once(signed_in, technician, customer, h
     assert "Tue 3 Mar, 10:00–12:00" in said
     assert "Broadband installation, IPTV installation, about 1.5 hours" in said
     assert "5-1203 Lake Road, East" in said
-    assert "We reach you at 138****5678." in said
+    assert "We will contact you at 138****5678." in said
     assert PHONE not in page.content.decode()
     assert "We keep this time for you until 14:10." in said
     assert f'data-until="{int(hold.expires_at.timestamp() * 1000)}"' in page.content.decode()
@@ -270,12 +270,12 @@ def test_where_nothing_is_free_we_call(signed_in, customer, home):
     assert "Look at later dates" in page
     called = signed_in.post(at("when"), {"call": "1"})
     assert called.url == at("check")
-    assert "We call you to agree on a time" in words(signed_in.get(at("check")))
+    assert "We will call you to agree on a time" in words(signed_in.get(at("check")))
     checked(signed_in, note="After six, please")
     visit = Appointment.objects.get()
     assert (visit.state, visit.starts_at) == ("requested", None)
     done = words(signed_in.get(reverse("portal:book_done")))
-    assert "We call you by 14:00 tomorrow to agree on a time." in done
+    assert "We will call you by 14:00 tomorrow to agree on a time." in done
     assert "Arrival code" not in done
 
 
@@ -439,7 +439,7 @@ def test_odd_times_are_refused_in_words(signed_in, technician, home, slot, said)
 
 
 def test_odd_answers_are_refused_and_kept(signed_in, technician, home, customer):
-    assert "Please choose one." in words(signed_in.post(at("what"), {}))
+    assert "Please choose at least one service." in words(signed_in.post(at("what"), {}))
     assert signed_in.post(at("what"), {"services": ["teleport"]}).status_code == 422
     everything = list(VisitService.objects.values_list("code", flat=True))
     too_much = signed_in.post(at("what"), {"services": everything})
@@ -619,3 +619,23 @@ def test_more_than_a_form_takes_is_not_kept_for_who_signs_in_again(signed_in, te
     checked(signed_in, note="长" * 20_001)
     signed_in.sign_in()
     assert "长" not in words(signed_in.get(at("check")))
+
+
+# --- what went wrong, and where --------------------------------------------------------------------------------------
+
+
+def test_a_missing_answer_is_named_in_the_summary_and_beside_the_question(signed_in, technician, customer, home):
+    assert words(signed_in.post(at("what"), {})).count("Please choose at least one service.") == 2
+    signed_in.post(at("what"), {"services": ["broadband-repair"]})
+    where = words(signed_in.post(at("where"), {"place": "new"}))
+    assert where.count("Please choose the region.") == 2
+    assert where.count("Please enter the street or the estate.") == 2
+    signed_in.post(at("where"), {"place": str(home.pk)})
+    assert words(signed_in.post(at("when"), {})).count("Please choose a time.") == 2
+
+
+def test_what_is_nobody_s_mistake_is_not_called_a_thing_to_put_right(visitor, time):
+    visitor.post(reverse("portal:sign_in"), {"phone": PHONE})
+    page = words(visitor.post(reverse("portal:code"), {"again": "1"}))
+    assert "That did not work Please try again in 60 seconds." in page
+    assert "to put right" not in page

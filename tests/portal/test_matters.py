@@ -235,7 +235,7 @@ STATES = {
     "cancelled": (
         lambda t, a, c, at: ending.cancel_ticket(ticket_id=t.pk, reason="twice", by=a, at=at),
         "Withdrawn",
-        "This matter was withdrawn.",
+        "This request was withdrawn.",
     ),
 }
 
@@ -391,6 +391,6 @@ def test_nothing_is_written_on_what_is_closed(visitor, ticket, agent, time):
     assert "Write to us" not in words(visitor.get(case(ticket)))
     page = visitor.post(case(ticket, "write/"), {"body": "Too late", "key": "a"})
     assert page.status_code == 409
-    assert "This matter is closed." in words(page)
+    assert "This request is closed." in words(page)
     assert "Too late" in page.content.decode()
     assert not Note.objects.filter(body="Too late").exists()

@@ -142,7 +142,7 @@ def test_sent_side_by_side_it_is_one_ticket_and_one_customer(time, region):
 
 
 def test_one_must_choose(visitor):
-    for step, says in (("service", "Please choose one."), ("where", "Please choose one.")):
+    for step, says in (("service", "Please choose the service."), ("where", "Please choose the region.")):
         page = visitor.post(at("fault", step))
         assert page.status_code == 422
         assert says in words(page)

@@ -71,7 +71,7 @@ def test_from_the_fault_to_its_end(visit: Visit, region: Region, watch: Watch, l
     expect(page.locator("main")).to_contain_text("138****5678")
     page.locator("[name=name]").fill("王建国")
     go_on(page)
-    expect(page.get_by_role("heading", level=1)).to_have_text(say("We have it"))
+    expect(page.get_by_role("heading", level=1)).to_have_text(say("We have received it"))
     ticket = Ticket.objects.get()
     expect(page.locator("main")).to_contain_text(ticket.number)
     expect(page.locator(".when")).to_contain_text("15:35")

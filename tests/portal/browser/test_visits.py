@@ -118,7 +118,7 @@ def test_booked_moved_followed_done_and_rated(
     go_on(page)
     moved = TUESDAY_TEN + timedelta(days=1, hours=5)
     expect(page.get_by_role("status").first).to_have_text(
-        say("Your new time is booked. The old one is free for others.")
+        say("Your new time is booked. The old one has been released.")
     )
     expect(page.locator(".when")).to_contain_text(hours_text(moved, moved + TWO_HOURS))
     booked.refresh_from_db()
