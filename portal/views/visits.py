@@ -8,8 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import translation
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -57,7 +60,8 @@ def _with_status(response: HttpResponse, status: int) -> HttpResponse:
 @require_safe
 def calendar(request: HttpRequest, door: Door) -> HttpResponse:
     """The visit for one's own calendar: one event, replaced by the file of a later change."""
-    text = calendar_file(door.visit, at=clock.now())
+    page = settings.PUBLIC_URL + reverse("portal:case", args=[door.visit.number])
+    text = calendar_file(door.visit, at=clock.now(), language=translation.get_language() or "", page=page)
     if not text:
         raise Http404
     response = HttpResponse(text, content_type="text/calendar; charset=utf-8")
