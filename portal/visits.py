@@ -191,12 +191,12 @@ class Visit:
         visit = self.visit
         if visit.state in PROMISED and visit.starts_at and visit.ends_at:
             if self.now > visit.ends_at:
-                return _("We are late, and sorry. We are finding out where the technician is.")
+                return _("We are late, and we are sorry. We are finding out where the technician is.")
             if self.now >= visit.starts_at:
-                return _("The technician comes by %(time)s at the latest.") % {
+                return _("The technician will come by %(time)s at the latest.") % {
                     "time": words.when(visit.ends_at, self.now)
                 }
-            return _("The technician comes within this time and tells you before setting off.")
+            return _("The technician will come within this time and tell you before setting off.")
         if visit.state == State.UNDER_WAY:
             late = visit.ends_at is not None and max(self.now, visit.expected_at or self.now) > visit.ends_at
             expected = visit.expected_at and words.when(visit.expected_at, self.now)

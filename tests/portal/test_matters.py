@@ -207,7 +207,7 @@ def test_the_way_of_a_fault_step_by_step(ticket, agent, customer, time):
     handling.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent, at=time.skip(minutes=1))
     assert steps(ticket, customer, time) == [
         ("done", "Fault reported"), ("done", "Cause found"), ("now", "We are working on it"),
-        ("next", "A technician comes"), ("next", "Repair done"),
+        ("next", "A technician will come"), ("next", "Repair done"),
     ]  # fmt: skip
     handling.reach_milestone(ticket_id=ticket.pk, milestone="on_site", by=agent, at=time.skip(minutes=1))
     handling.reach_milestone(ticket_id=ticket.pk, milestone="restored", by=agent, at=time.skip(minutes=1))
@@ -221,12 +221,12 @@ def test_the_way_of_a_fault_step_by_step(ticket, agent, customer, time):
     ending.reopen_ticket(ticket_id=ticket.pk, reason="x", by=customer, at=time.skip(minutes=1))
     assert steps(ticket, customer, time) == [
         ("done", "Fault reported"), ("done", "Taken up again"), ("now", "We are working on it"),
-        ("next", "A technician comes"), ("next", "Repair done"),
+        ("next", "A technician will come"), ("next", "Repair done"),
     ]  # fmt: skip
 
 
 STATES = {
-    "new": (lambda t, a, c, at: None, "Received", "We answer you by"),
+    "new": (lambda t, a, c, at: None, "Received", "We will answer you by"),
     "pending": (
         lambda t, a, c, at: services.wait_for_customer(ticket_id=t.pk, reason="documents", by=a, at=at),
         "Waiting for you",
@@ -262,10 +262,10 @@ def test_promises_are_said_in_plain_words(visitor, agent, customer, time):
     def page():
         return words(visitor.get(case(ticket)))
 
-    assert "We answer you by 14:15 today." in page()
-    assert "Your service works again by 14:00 tomorrow." in page()
-    assert "By law a repair takes 48 hours at most: until Wed 4 Mar, 14:00." in page()
-    assert "It is solved by" not in page()  # the repair says it already
+    assert "We will answer you by 14:15 today." in page()
+    assert "Your service will work again by 14:00 tomorrow." in page()
+    assert "By law a repair may take 48 hours at most: until Wed 4 Mar, 14:00." in page()
+    assert "It will be solved by" not in page()  # the repair says it already
     time.skip(minutes=16)
     assert "We promised an answer by 14:15 today and are late. We are sorry." in page()
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=time.at)
@@ -282,7 +282,7 @@ def test_the_clock_is_seen_to_stand_still_while_we_wait(visitor, ticket, agent, 
     services.resume_ticket(ticket_id=ticket.pk, by=agent, at=time.at)
     page = words(visitor.get(case(ticket)))
     assert "Not counted: 14:00 today to 17:00 today: while we waited for you" in page
-    assert "Your service works again by 12:00 tomorrow." in page
+    assert "Your service will work again by 12:00 tomorrow." in page
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ def test_a_customer_reports_a_fault(visitor, customer, region, time):
     assert set(Deadline.objects.filter(case=ticket).values_list("promise", flat=True)) >= {"first_response", "restore"}
     page = words(visitor.get(DONE))
     assert ticket.number in page
-    assert "We answer you by 14:15 today." in page  # a quarter of an hour from 14:00
-    assert "Your service works again by 14:00 tomorrow." in page
+    assert "We will answer you by 14:15 today." in page  # a quarter of an hour from 14:00
+    assert "Your service will work again by 14:00 tomorrow." in page
     assert Message.objects.filter(case=ticket, template="ticket_received").exists()
 
 
@@ -285,7 +285,7 @@ def test_a_known_outage_is_shown_before_the_report(visitor, customer, outage):
     assert shown["Location"] == f"/outages/{outage.pk}/?for=report"
     page = visitor.get(shown["Location"])
     assert "A fiber is cut. Expected back at 16:00 today. There is no need to report it." in words(page)
-    assert "Report it all the same" in words(page)
+    assert "Report it anyway" in words(page)
     sent(visitor.post(at("fault", "check")))
 
 
@@ -340,7 +340,7 @@ def test_a_stranger_names_a_region_first(visitor, outage, time):
 
 def test_an_outage_that_takes_longer_says_so(visitor, outage, time):
     time.skip(hours=9)
-    assert "It takes longer than expected. We are sorry." in words(visitor.get("/?region=haidian"))
+    assert "It is taking longer than expected. We are sorry." in words(visitor.get("/?region=haidian"))
 
 
 def test_whoever_follows_is_not_asked_again(visitor, customer, outage):

@@ -158,7 +158,7 @@ def test_late_is_said_before_anybody_asks(signed_in, visit, technician, time):
     jump(time, THURSDAY + timedelta(hours=1))
     assert "by 12:00 today at the latest" in words(signed_in.get(mine(visit)))
     jump(time, THURSDAY + timedelta(hours=2, minutes=1))
-    assert "We are late, and sorry." in words(signed_in.get(mine(visit)))
+    assert "We are late, and we are sorry." in words(signed_in.get(mine(visit)))
 
 
 def test_what_waits_for_a_time_stands_first_on_home_and_in_the_list(signed_in, visit, customer):

@@ -76,8 +76,8 @@ def test_from_the_fault_to_its_end(visit: Visit, region: Region, watch: Watch, l
     expect(page.locator("main")).to_contain_text(ticket.number)
     expect(page.locator(".when")).to_contain_text("15:35")
 
-    page.get_by_role("link", name=say("Follow it")).click()
-    expect(page.locator("[aria-current=step]")).to_contain_text(say("A colleague takes it up"))
+    page.get_by_role("link", name=say("Track it")).click()
+    expect(page.locator("[aria-current=step]")).to_contain_text(say("A colleague will take it up"))
     page.locator("[name=body]").fill("光猫亮红灯")
     page.get_by_role("button", name=say("Send"), exact=True).click()
     expect(page.get_by_role("status")).to_have_text(say("We have your message."))
@@ -95,7 +95,9 @@ def test_from_the_fault_to_its_end(visit: Visit, region: Region, watch: Watch, l
     page.get_by_role("link", name=say("No, not yet")).click()
     page.locator("[name=reason]").fill("还是断网")
     go_on(page)
-    expect(page.get_by_role("status")).to_contain_text(say("We take it up again. We are sorry that it was not solved."))
+    expect(page.get_by_role("status")).to_contain_text(
+        say("We will take it up again. We are sorry that it was not solved.")
+    )
     assert Ticket.objects.get().cycle == 2
 
     ending.resolve_ticket(ticket_id=ticket.pk, resolution="换了光纤", verified="test", by=agent)
