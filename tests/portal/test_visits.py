@@ -358,6 +358,14 @@ def test_who_has_only_just_chosen_the_time_is_not_asked_whether_it_suits(signed_
     assert "Confirmed" in page
 
 
+def test_what_may_no_longer_be_moved_is_not_offered_to_be_changed(signed_in, visit, time):
+    assert "You can change or cancel free of charge until" in words(signed_in.get(mine(visit)))
+    Appointment.objects.filter(pk=visit.pk).update(moved_by_customer=services.MOST_MOVES)
+    page = words(signed_in.get(mine(visit)))
+    assert "You can cancel free of charge until" in page
+    assert "change or cancel" not in page
+
+
 def test_nobody_is_asked_to_confirm_what_is_called_confirmed(signed_in, visit, time):
     Appointment.objects.filter(pk=visit.pk).update(told_at=time.at, state=State.CONFIRMED)
     assert "Confirmed" in words(signed_in.get(mine(visit)))
