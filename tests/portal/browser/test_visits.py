@@ -184,8 +184,8 @@ def test_no_page_of_a_visit_gives_reason_to_complain(
         assert complaints_of_axe(page) == [], page.url
         for width in (195, 320):  # a phone at 200 %, and the smallest one
             page.set_viewport_size({"width": width, "height": 640})
-            wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-            assert not wide, f"{page.url} at {width} pixels"
+            # Not innerWidth: on a phone that grows with the page.
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
 
     for address in (
         reverse("portal:home"), reverse("portal:cases"), mine(booked), mine(asked), mine(cancelled),
