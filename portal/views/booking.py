@@ -223,6 +223,7 @@ def _show_check(
         "nearest": nearest or [],
         "phone": masking.phone(session.phone),
         "cutoff": words.length(plan.cutoff(now)),
+        "soon": starts_at is not None and starts_at - plan.cutoff(now) <= now,
         "customer": session.customer,
     }
     return show(request, "book_check", context, status=status)

@@ -634,6 +634,20 @@ def test_a_missing_answer_is_named_in_the_summary_and_beside_the_question(signed
     assert words(signed_in.post(at("when"), {})).count("Please choose a time.") == 2
 
 
+def test_no_free_change_is_promised_for_a_visit_that_begins_sooner(signed_in, technician, customer, home, time):
+    choose(signed_in, place=str(home.pk))
+    assert "free of charge up to 2 hours before" in words(signed_in.get(at("check")))
+    time.at = TUESDAY_TEN - timedelta(minutes=90)
+    Session.objects.update(ends_at=TUESDAY_TEN)
+    page = words(signed_in.get(at("check")))
+    assert "This visit begins in less than 2 hours: once it is booked, please call us to change it." in page
+    assert "free of charge" not in page
+    checked(signed_in)
+    done = words(signed_in.get(reverse("portal:book_done")))
+    assert "We have also sent you these details." in done
+    assert "change" not in done
+
+
 def test_what_is_nobody_s_mistake_is_not_called_a_thing_to_put_right(visitor, time):
     visitor.post(reverse("portal:sign_in"), {"phone": PHONE})
     page = words(visitor.post(reverse("portal:code"), {"again": "1"}))
