@@ -21,7 +21,7 @@ from appointments.conversation import rate_visit, reconfirm_appointment
 from appointments.ics import calendar_file
 from appointments.models import Appointment, Hold, WaitlistOffer
 from appointments.services import cancel_appointment, move_appointment
-from appointments.states import PROMISED, State
+from appointments.states import PROMISED, Outcome, State
 from appointments.waitlist import accept_offer, decline_offer, join_waitlist, leave_waitlist, open_offer
 from appointments.windows import Window
 from common import clock
@@ -320,7 +320,7 @@ def offer(request: HttpRequest, door: Door) -> HttpResponse:
         return closed
     open_now = open_offer(door.visit, at=clock.now())
     if open_now is None:
-        return redirect(f"{door.url}?said=over")
+        return redirect(f"{door.url}?said={_answered(door, declining='decline' in request.POST)}")
     try:
         if "decline" in request.POST:
             decline_offer(offer_id=open_now.pk, by=door.customer)
@@ -329,6 +329,16 @@ def offer(request: HttpRequest, door: Door) -> HttpResponse:
     except DomainError as refusal:
         return _page(request, door, refusal=refusal)
     return redirect(f"{door.url}?said=taken")
+
+
+def _answered(door: Door, *, declining: bool) -> str:
+    """What to say where no offer is open (any more): the same once more to who says the same twice."""
+    last = WaitlistOffer.objects.filter(entry__appointment=door.visit).order_by("-pk").first()
+    if last is not None and last.outcome == Outcome.DECLINED and declining:
+        return "declined"
+    if last is not None and last.outcome == Outcome.ACCEPTED and last.starts_at == door.visit.starts_at:
+        return "over" if declining else "taken"
+    return "over"
 
 
 def _of_visits(view: Any) -> Acts:
