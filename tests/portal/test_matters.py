@@ -394,3 +394,15 @@ def test_nothing_is_written_on_what_is_closed(visitor, ticket, agent, time):
     assert "This request is closed." in words(page)
     assert "Too late" in page.content.decode()
     assert not Note.objects.filter(body="Too late").exists()
+
+
+def test_a_message_sent_after_the_visit_was_over_is_shown_again_after_signing_in(visitor, ticket, time):
+    visitor.sign_in()
+    time.skip(hours=13)
+    refused = visitor.post(case(ticket) + "write/", {"body": "光猫的红灯一直亮着", "key": "k"})
+    assert refused.url.startswith(reverse("portal:sign_in"))
+    visitor.sign_in(way=case(ticket) + "write/")
+    page = visitor.get(case(ticket) + "write/")
+    assert "光猫的红灯一直亮着</textarea>" in page.content.decode()
+    assert not Note.objects.filter(body__contains="红灯").exists()
+    assert visitor.get(case(ticket) + "write/").url == case(ticket), "shown once"
