@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from common import clock
 from common.errors import DomainError
 from customers.models import Region
+from customers.services import find_by_phone
 from portal import matters, outages, sessions, visits
 from portal.doors import page, show
 from portal.subjects import SUBJECTS
@@ -36,6 +37,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "rows": [*visits.in_progress(customer, now=now), *matters.in_progress(customer)] if customer else [],
         "regions": [] if customer else Region.objects.all(),
         "region": region,
+        "several": bool(session and session.phone and not customer and find_by_phone(session.phone)),
     }
     return show(request, "home", context)
 

@@ -70,6 +70,9 @@ def test_nobody_is_chosen_who_does_not_have_the_number(visitor, customer):
     assert Session.objects.get().customer is None
     visitor.post(reverse("portal:who"), {"who": "nobody"})
     assert Session.objects.get().customer is None
+    home = visitor.get("/")
+    assert "Nothing is known under your number" not in words(home)
+    assert f'href="{reverse("portal:who")}"' in home.content.decode(), "a choice by mistake can be made again"
 
 
 def test_who_is_asked_only_after_the_code(visitor, customer):
