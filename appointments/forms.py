@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from django import forms
@@ -164,11 +165,16 @@ class RecordForm(Form):
         return self._speed("upload_mbps")
 
     def _speed(self, name: str) -> Any:
-        typed = self.cleaned_data[name].replace(",", ".")
+        typed = unicodedata.normalize("NFKC", self.cleaned_data[name]).replace(",", ".")
         if not typed:
             return None
         field = forms.DecimalField(min_value=0, max_digits=8, decimal_places=2)
-        return field.clean(typed)
+        try:
+            return field.clean(typed)
+        except forms.ValidationError:
+            # Shown away from its field too, in the list of what was not taken: so it says which one.
+            said = _("%(field)s: write a number such as 312.5.") % {"field": self.fields[name].label}
+            raise forms.ValidationError(said) from None
 
     def clean_computer_tested(self) -> bool | None:
         typed = self.cleaned_data["computer_tested"]

@@ -14,6 +14,8 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from icalendar import Alarm, Calendar, Event, Timezone
 
+from customers import masking
+
 from .models import Appointment
 from .states import State
 from .windows import site_zone
@@ -31,20 +33,22 @@ def uid_of(appointment: Appointment) -> str:
     return f"{appointment.number}@{host}"
 
 
-def calendar_file(appointment: Appointment, *, at: datetime) -> str:
-    """The file for the customer's calendar, in the customer's language; empty where there is nothing to enter.
+def calendar_file(appointment: Appointment, *, at: datetime, language: str = "", page: str = "") -> str:
+    """The file for the customer's calendar; empty where there is nothing to enter.
 
+    `language` is that of who asks for it, else the customer's; `page` the address at which the visit can be changed by
+    who signs in there, for calendars are shared with others. For the same reason the house number is left out.
     A visit without a time, or a cancelled one, that was booked before is taken out of the calendar again.
     """
     off = appointment.state in (State.CANCELLED, State.REQUESTED) or appointment.window is None
     if off and appointment.calendar_sequence == 0:
         return ""
-    language = appointment.customer.language if appointment.customer else settings.LANGUAGE_CODE
-    with translation.override(language):
-        return _file(appointment, off=off, at=at)
+    own = appointment.customer.language if appointment.customer else settings.LANGUAGE_CODE
+    with translation.override(language or own):
+        return _file(appointment, off=off, at=at, page=page)
 
 
-def _file(appointment: Appointment, *, off: bool, at: datetime) -> str:
+def _file(appointment: Appointment, *, off: bool, at: datetime, page: str) -> str:
     name = settings.SERVICE_NAME["en" if (translation.get_language() or "").startswith("en") else "zh-hans"]
     calendar = Calendar()
     calendar.add("prodid", "-//Service Center//Visits//EN")
@@ -63,8 +67,12 @@ def _file(appointment: Appointment, *, off: bool, at: datetime) -> str:
     ends_at = (window.ends_at if window else at + timedelta(hours=1)).astimezone(site_zone())
     event.add("dtstart", starts_at)
     event.add("dtend", ends_at)
-    event.add("location", appointment.address.masked if appointment.address else str(appointment.region or ""))
+    home = appointment.address
+    event.add("location", masking.address(home.region, home.street, "") if home else str(appointment.region or ""))
     lines = [_("Reference: %(number)s") % {"number": appointment.number}]
+    if page and not off:
+        lines.append(_("See, change or cancel: %(page)s") % {"page": page})
+        event.add("url", page)
     if settings.SERVICE_PHONE:
         lines.append(_("Questions: %(telephone)s") % {"telephone": settings.SERVICE_PHONE})
     event.add("description", "\n".join(lines))

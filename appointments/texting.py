@@ -16,6 +16,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from common.errors import InvalidInput
@@ -28,6 +29,10 @@ _DATE = re.compile(
 _HOURS = re.compile(r"(\d{1,2})(?::?00)?(?:\u70b9)?(?:[-~\u2013\u2014\u81f3\u5230](\d{1,2})(?::?00)?(?:\u70b9)?)?$")
 _EIGHT = re.compile(r"\d{8}")
 _NUMBER = re.compile(r"(?:[A-Z]-?)?(\d{4}-?\d{4})$")
+
+
+# Nobody books so far ahead: such a day without a year was meant for this year, and has passed.
+FURTHEST = timedelta(days=200)
 
 
 class Command(StrEnum):
@@ -86,7 +91,11 @@ def read(text: str, *, today: date) -> Wish | None:
     if wish == Command.BOOK:
         found, rest = _beginning(rest, _words()["services"])
         if found is None:
-            raise InvalidInput(_("Say what is to be done, for example: BOOK BROADBAND 11-23 10-12"), field="service")
+            raise InvalidInput(
+                _("Say what is to be done: %(services)s. For example: BOOK BROADBAND %(day)s 10-12")
+                % {"services": gettext(", ").join(_services()), "day": example_day(today)},
+                field="service",
+            )
         service = found
     words = [word for word in re.split(r"[\s,;\uff0c\u3001]+", _spaced(rest)) if word]
     number, words = _numbered(words, today=today, needs_one=wish == Command.MOVE)
@@ -150,9 +159,26 @@ def _number(rest: str) -> str:
     return match[1].replace("-", "")
 
 
+def example_day(today: date) -> str:
+    """A day to come, as one writes it: whoever copies an example must not be told that its day has passed."""
+    return f"{today + timedelta(days=2):%m-%d}"
+
+
+def _services() -> list[str]:
+    """One word for each service, of the reader's script."""
+    form = tomllib.loads(FILE.read_text(encoding="utf-8"))["services"]
+    latin = (get_language() or "").startswith("en")
+    return [next((word for word in words if word.isascii() == latin), words[0]) for words in form.values()]
+
+
+def _no_day(today: date) -> InvalidInput:
+    said = _("Say the day as month-day, for example %(day)s.") % {"day": example_day(today)}
+    return InvalidInput(said, field="day")
+
+
 def _day(word: str, today: date) -> date:
     if not word:
-        raise InvalidInput(_("Say the day as month-day, for example 11-23."), field="day")
+        raise _no_day(today)
     named = _words()["days"].get(word)
     if named:
         return today + timedelta(days=["today", "tomorrow", "after_tomorrow"].index(named))
@@ -160,15 +186,19 @@ def _day(word: str, today: date) -> date:
         word = f"{word[:4]}-{word[4:6]}-{word[6:]}"
     match = _DATE.match(word)
     if not match:
-        raise InvalidInput(_("Say the day as month-day, for example 11-23."), field="day")
+        raise _no_day(today)
     year, *parts = match.groups()
     month, number = (int(part) for part in parts if part is not None)
     try:
         day = date(int(year) if year else today.year, month, number)
         # A day that has passed is next year's: in December people book for January.
-        return day if year or day >= today else date(today.year + 1, month, number)
+        if not year and day < today:
+            day = date(today.year + 1, month, number)
     except ValueError:
         raise InvalidInput(_("There is no such day: %(day)s.") % {"day": word}, field="day") from None
+    if not year and day - today > FURTHEST:
+        raise InvalidInput(_("This day has passed: %(day)s. Name one to come.") % {"day": word}, field="day")
+    return day
 
 
 def _hour(word: str) -> int:

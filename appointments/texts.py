@@ -24,7 +24,7 @@ from .conversation import reconfirm_appointment
 from .models import Appointment, ArrivalWindow, VisitService, WaitlistOffer
 from .services import book_appointment, cancel_appointment, move_appointment
 from .states import OPEN, PROMISED
-from .texting import Command, Wish, command_pattern, read
+from .texting import Command, Wish, command_pattern, example_day, read
 from .windows import Window, site_zone
 from .wording import time_of, window_text
 
@@ -46,8 +46,8 @@ def answer_text(message: InboundMessage) -> Answer | None:
             said = _taken(refusal)
         except DomainError as refusal:
             said = " ".join(str(reason) for reason in refusal.reasons)
-            if isinstance(refusal, InvalidInput):
-                said = f"{said} {_help()}" if refusal.field in ("service", "text") else said
+            if isinstance(refusal, InvalidInput) and refusal.field == "text":
+                said = _("%(said)s %(help)s") % {"said": said, "help": _help(at)}
         return Answer("visit_text", {"text": said}, language=language) if said else HANDLED
 
 
@@ -55,14 +55,17 @@ def _language_of(text: str) -> str:
     return "zh-hans" if _CHINESE.search(text) else "en"
 
 
-def _help() -> str:
-    return _("Send for example: BOOK BROADBAND 11-23 10-12, MOVE 11-24 15-17, CANCEL, WHEN, Y to confirm.")
+def _help(at: datetime) -> str:
+    day = example_day(at.astimezone(site_zone()).date())
+    return _("Send for example: BOOK BROADBAND %(day)s 10-12, MOVE %(day)s 15-17, CANCEL, WHEN, Y to confirm.") % {
+        "day": day
+    }
 
 
 def _do(wish: Wish, message: InboundMessage, *, at: datetime) -> str:
     """What to answer; empty where the visit's own message says it already."""
     if wish.command == Command.HELP:
-        return _help()
+        return _help(at)
     if not message.customers:
         return _("We do not know this telephone number. Please book at %(address)s or call %(telephone)s.") % {
             "address": settings.PUBLIC_URL,
@@ -72,7 +75,7 @@ def _do(wish: Wish, message: InboundMessage, *, at: datetime) -> str:
         return _book(wish, message, at=at)
     if wish.command == Command.ACCEPT:
         return _accept(message, at=at)
-    visit = _meant(wish, message.customers)
+    visit = _meant(wish, message.customers, at=at)
     message.case = visit
     customer = visit.customer
     match wish.command:
@@ -123,13 +126,13 @@ def _starts_at(wish: Wish) -> datetime:
     assert wish.hour is not None
     patterns = list(ArrivalWindow.objects.filter(active=True))
     if wish.hour not in [pattern.starts.hour for pattern in patterns]:
-        hours = ", ".join(f"{pattern.starts:%H}-{pattern.ends:%H}" for pattern in patterns)
+        hours = _(", ").join(f"{pattern.starts:%H}-{pattern.ends:%H}" for pattern in patterns)
         raise InvalidInput(_("We come at these hours: %(hours)s.") % {"hours": hours}, field="hour")
     starts = next(pattern.starts for pattern in patterns if pattern.starts.hour == wish.hour)
     return datetime.combine(wish.day, time(starts.hour, starts.minute), tzinfo=site_zone()).astimezone(UTC)
 
 
-def _meant(wish: Wish, customers: list[Customer]) -> Appointment:
+def _meant(wish: Wish, customers: list[Customer], *, at: datetime) -> Appointment:
     """The visit a text is about: the one it names, else the only one; the one asked about, where it confirms."""
     theirs = Appointment.objects.filter(customer__in=customers, closed_at=None)
     if wish.number:
@@ -142,7 +145,7 @@ def _meant(wish: Wish, customers: list[Customer]) -> Appointment:
     if wish.command == Command.CONFIRM:
         visits = [one for one in visits if one.asked_at and not one.reconfirmed_at] or visits
     if not visits:
-        raise DomainError(_("There is no visit for your telephone number. %(help)s") % {"help": _help()})
+        raise DomainError(_("There is no visit for your telephone number. %(help)s") % {"help": _help(at)})
     if len(visits) > 1:
         numbers = ", ".join(one.number for one in visits)
         raise DomainError(_("You have several visits: %(numbers)s. Please add the number.") % {"numbers": numbers})

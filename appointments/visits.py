@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import unicodedata
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
@@ -146,7 +147,9 @@ def arrive(*, appointment_id: int, by: User | None, code: str = "", at: datetime
     """
     now = at or clock.now()
     appointment = _visit(appointment_id, by)
-    if code and not hmac.compare_digest(code.strip(), messages.arrival_code(appointment)):
+    # A Chinese keyboard gives full-width digits, and anything at all may be typed: bytes can be compared.
+    code = unicodedata.normalize("NFKC", code).strip()
+    if code and not hmac.compare_digest(code.encode(errors="replace"), messages.arrival_code(appointment).encode()):
         raise InvalidInput(_("This is not the customer's code. Check it, or leave it empty."), field="code")
     if appointment.starts_at and now < appointment.starts_at - SOONEST_ARRIVAL:
         raise DomainError(_("The window has not begun yet; move the visit if the customer agrees to an earlier time."))

@@ -36,10 +36,25 @@ def name(full: str) -> str:
 _LATIN_EDGE = re.compile(r"(?<=[A-Za-z0-9.])\0|\0(?=[A-Za-z0-9])")
 
 
+# Text written in Chinese; figures and punctuation alone are not.
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
+
+
 def address(region: Any, street: str, house: str, *, reveal: bool = False) -> str:
-    """Large to small in Chinese, small to large in English; the house number hidden unless `reveal`."""
+    """Region and street with the house number, which is hidden unless `reveal`.
+
+    The region stands where the reader's language has it: first in Chinese, last in English. Street and house stand in
+    the order of the language they are written in, whoever reads them: turned round they are an address that no map and
+    no technician finds.
+    """
     number = house if reveal else ("***" if house else "")
     place = str(region) if region else ""
+    door = _run_on(street, number) if _CHINESE.search(street + house) else " ".join(filter(None, [number, street]))
     if (get_language() or "").startswith("en"):
-        return ", ".join(part for part in [" ".join(filter(None, [number, street])), place] if part)
-    return _LATIN_EDGE.sub(" ", "\0".join(filter(None, [place, street, number]))).replace("\0", "")
+        return ", ".join(filter(None, [door, place]))
+    return _run_on(place, door)
+
+
+def _run_on(*parts: str) -> str:
+    """Parts one after the other as Chinese writes them, with a space only beside Latin letters and figures."""
+    return _LATIN_EDGE.sub(" ", "\0".join(filter(None, parts))).replace("\0", "")

@@ -48,6 +48,8 @@ PARTS_KNOWN = timedelta(days=1)
 AGAIN_WITHIN = timedelta(hours=1)
 LONGEST = 10000
 GAP = "[…]"
+# New ranges of mobile numbers are in use before the library knows them; codes are sent to all of these, too.
+_MAINLAND_MOBILE = re.compile(r"\+861[3-9]\d{9}")
 _NUMBER = re.compile(r"\b[A-Za-z]-?\d{3,14}-?\d{4}\b")
 
 
@@ -189,6 +191,8 @@ def _is_telephone(sender: str) -> bool:
     """Whether a person may be reading there. Names, short codes and our own number may be machines that answer too."""
     if not sender.startswith("+") or sender == settings.SMS_SENDER:
         return False
+    if _MAINLAND_MOBILE.fullmatch(sender):
+        return True
     kind = phonenumbers.number_type(phonenumbers.parse(sender))
     return kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 

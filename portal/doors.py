@@ -80,13 +80,16 @@ def page(view: View) -> View:
     """A page of the portal: never cached, its language switched by any of its forms, its cookie written at the end.
 
     A form that switches the language brings what was typed: `switching` is then true, and the view shows the form
-    again, filled in and unchecked. A view without a form is simply opened anew.
+    again, filled in and unchecked. So it does with a form that came when the visit was over, once the visitor is back
+    from signing in. A view without a form is simply opened anew.
     """
 
     @wraps(view)
     def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         wanted = request.POST.get("switch", "") if request.method == "POST" else ""
         if wanted not in dict(settings.LANGUAGES):
+            if request.method == "GET" and _keeps_typed(view) and sessions.take_up(request):
+                request._switching = True  # type: ignore[attr-defined]
             response = view(request, *args, **kwargs)
         else:
             translation.activate(wanted)
@@ -138,9 +141,11 @@ def way_on(request: HttpRequest, default: str = "/") -> str:
     return wanted if ours else default
 
 
-def to_sign_in(request: HttpRequest) -> HttpResponse:
-    """Off to prove a number, and back to this page afterwards."""
-    back = request.get_full_path() if request.method in ("GET", "HEAD") else request.path
+def to_sign_in(request: HttpRequest, back: str = "") -> HttpResponse:
+    """Off to prove a number, and back to this page (or `back`) afterwards, where what was typed is shown again."""
+    back = back or request.get_full_path()
+    if request.method == "POST":
+        sessions.set_aside(request, back.partition("?")[0])
     return redirect(f"{reverse('portal:sign_in')}?{urlencode({'next': back})}")
 
 

@@ -44,29 +44,36 @@ def own_words(label: Any, *, required: bool = True, rows: int = 4) -> forms.Char
     return field
 
 
-def one_of(label: Any = None, choices: Any = (), *, required: bool = True, coerce: Any = str) -> forms.TypedChoiceField:
-    """Radios; `choices` that depend on the reader are set by the form."""
+def one_of(
+    label: Any = None,
+    choices: Any = (),
+    *,
+    required: bool = True,
+    coerce: Any = str,
+    missing: Any = CHOOSE["required"],
+) -> forms.TypedChoiceField:
+    """Radios; `choices` that depend on the reader are set by the form, `missing` is said where none is ticked."""
     return forms.TypedChoiceField(
         label=label,
         choices=choices,
         coerce=coerce,
         required=required,
         widget=forms.RadioSelect,
-        error_messages=CHOOSE,
+        error_messages=CHOOSE | {"required": missing},
     )
 
 
 def some_of(
-    label: Any, choices: Any = (), *, required: bool = False, coerce: Any = str
+    label: Any, choices: Any = (), *, required: bool = False, coerce: Any = str, missing: Any = CHOOSE["required"]
 ) -> forms.TypedMultipleChoiceField:
-    """Boxes to tick."""
+    """Boxes to tick; `missing` is said where none is and one must be."""
     return forms.TypedMultipleChoiceField(
         label=label,
         choices=choices,
         coerce=coerce,
         required=required,
         widget=forms.CheckboxSelectMultiple,
-        error_messages=CHOOSE,
+        error_messages=CHOOSE | {"required": missing},
     )
 
 
@@ -110,7 +117,7 @@ class WhoForm(PortalForm):
 
 class LostLinkForm(PortalForm):
     number = forms.CharField(
-        label=_("Number of the matter"),
+        label=_("Request number"),
         help_text=_("It is in every message from us, such as T-0042-8836."),
         max_length=40,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
@@ -123,7 +130,7 @@ class LostLinkForm(PortalForm):
 
 
 class ServiceForm(PortalForm):
-    service = one_of(_("Which service is it?"))
+    service = one_of(_("Which service is it?"), missing=_("Please choose the service."))
 
     def __init__(self, *args: Any, subject: Subject, draft: Draft, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -180,7 +187,7 @@ def _named(matter: Category) -> str:
 class WhereForm(PortalForm):
     """One of the addresses on file, or a new one."""
 
-    place = one_of(_("Where is it?"))
+    place = one_of(_("Where is it?"), missing=_("Please choose the address."))
     region = forms.ModelChoiceField(
         Region.objects.all(),
         label=_("Region"),
@@ -218,9 +225,9 @@ class WhereForm(PortalForm):
         data.setdefault("place", "" if "place" in self.fields else NEW_PLACE)
         if data["place"] == NEW_PLACE:
             if not data.get("region") and "region" not in self.errors:
-                self.add_error("region", str(CHOOSE["required"]))
+                self.add_error("region", _("Please choose the region."))
             if not data.get("street") and "street" not in self.errors:
-                self.add_error("street", _("Please fill this in."))
+                self.add_error("street", _("Please enter the street or the estate."))
         return data
 
 

@@ -73,7 +73,7 @@ def _row(case: Case) -> Row:
 
 def closed_words() -> str:
     """Why nothing can be written any more."""
-    return _("This matter is closed. Say that it is not solved, or report it anew.")
+    return _("This request is closed. Tell us that it is not solved, or report it again.")
 
 
 # --- one matter ------------------------------------------------------------------------------------------------------
@@ -189,9 +189,11 @@ class Matter:
         if ticket.is_open:
             steps.append(self._present())
             if ticket.needs_visit and ticket.on_site_at is None:
-                steps.append(Step("next", "truck", _("A technician comes"), _("We agree on a time with you first.")))
+                steps.append(
+                    Step("next", "truck", _("A technician will come"), _("We will agree on a time with you first."))
+                )
             title = _("Repair done") if fault else _("Solved")
-            steps.append(Step("next", "circle-check", title, _("Then we ask you whether it really works.")))
+            steps.append(Step("next", "circle-check", title, _("Then we will ask you whether it really works.")))
             return steps
         if ticket.resolved_at:
             steps.append(
@@ -229,7 +231,7 @@ class Matter:
         if state == State.PENDING:
             return Step("now", "message-circle", str(self.standing.word), self.headline)
         if state in (State.NEW, State.ASSIGNED):
-            return Step("now", "user", _("A colleague takes it up"), _("Then we write to you or call."))
+            return Step("now", "user", _("A colleague will take it up"), _("Then we will write to you or call."))
         if state == State.HELD and self.ticket.pause_reason in _HOLDS:
             return Step("now", "wrench", _("We are working on it"), _HOLDS[self.ticket.pause_reason]())
         since = self._last("moved", "reopened")

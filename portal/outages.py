@@ -35,7 +35,7 @@ def announced(outage: Outage, phone: str, *, now: datetime) -> Announced:
     if outage.expected_at and outage.expected_at > now:
         expected = words.filled(_("Expected back at %(time)s."), time=words.when(outage.expected_at, now))
     elif outage.expected_at:
-        expected = _("It takes longer than expected. We are sorry.")
+        expected = _("It is taking longer than expected. We are sorry.")
     following = bool(phone) and is_following(outage, phone)
     advice = (
         _("We will text you when it is back, so there is no need to report it.")

@@ -33,32 +33,32 @@ class Said:
 # What staff owe each other is no news for customers; these are, in this order.
 SAID: dict[str, Said] = {
     "first_response": Said(
-        open=lambda: _("We answer you by %(due)s."),
+        open=lambda: _("We will answer you by %(due)s."),
         late=lambda: _("We promised an answer by %(due)s and are late. We are sorry."),
         met=lambda: _("Answered %(at)s, as promised."),
         missed=lambda: _("Answered %(at)s, %(late)s late. We are sorry."),
     ),
     "on_site": Said(
-        open=lambda: _("A technician is with you by %(due)s."),
-        late=lambda: _("A technician was to be with you by %(due)s. We are late and sorry."),
+        open=lambda: _("A technician will be with you by %(due)s."),
+        late=lambda: _("A technician was due with you by %(due)s. We are late, and we are sorry."),
         met=lambda: _("The technician came %(at)s, as promised."),
         missed=lambda: _("The technician came %(at)s, %(late)s late. We are sorry."),
     ),
     "restore": Said(
-        open=lambda: _("Your service works again by %(due)s."),
-        late=lambda: _("Your service was to work again by %(due)s. We are late and sorry."),
+        open=lambda: _("Your service will work again by %(due)s."),
+        late=lambda: _("Your service was due to work again by %(due)s. We are late, and we are sorry."),
         met=lambda: _("Service restored %(at)s, as promised."),
         missed=lambda: _("Service restored %(at)s, %(late)s late. We are sorry."),
     ),
     "resolve": Said(
-        open=lambda: _("It is solved by %(due)s."),
-        late=lambda: _("It was to be solved by %(due)s. We are late and sorry."),
+        open=lambda: _("It will be solved by %(due)s."),
+        late=lambda: _("It was due to be solved by %(due)s. We are late, and we are sorry."),
         met=lambda: _("Solved %(at)s, as promised."),
         missed=lambda: _("Solved %(at)s, %(late)s late. We are sorry."),
     ),
     "statutory_repair": Said(
-        open=lambda: _("By law a repair takes %(limit)s at most: until %(due)s."),
-        late=lambda: _("The legal limit for the repair ended at %(due)s. We are late and sorry."),
+        open=lambda: _("By law a repair may take %(limit)s at most: until %(due)s."),
+        late=lambda: _("The legal limit for the repair ended at %(due)s. We are late, and we are sorry."),
         met=lambda: _("The repair was done within the legal limit."),
         missed=lambda: _("The repair was done %(late)s after the legal limit. We are sorry."),
     ),

@@ -49,7 +49,7 @@ SUBJECTS = {
             "house",
             _("Install or move"),
             _("Choose a time"),
-            _("What shall we do?"),
+            _("What do you need done?"),
             _("Send the order"),
             ("broadband.order", "tv.service.order", "fixed.service.order"),
             (WHAT, WHERE, CHECK),

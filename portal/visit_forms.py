@@ -24,7 +24,11 @@ MOST = int(booking.MOST_WORK.total_seconds() // 60)
 class ServicesForm(PortalForm):
     """What is to be done; several services of one order are done in one visit."""
 
-    services = some_of(gettext_lazy("What shall we do?"), required=True)
+    services = some_of(
+        gettext_lazy("What do you need done?"),
+        required=True,
+        missing=gettext_lazy("Please choose at least one service."),
+    )
 
     def __init__(self, *args: Any, offered: list[VisitService], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -123,7 +127,7 @@ def day_field(label: Any) -> forms.DateField:
 
 
 class CancelForm(PortalForm):
-    reason = own_words(gettext_lazy("Why? You need not say."), required=False, rows=2)
+    reason = own_words(gettext_lazy("Reason (optional)"), required=False, rows=2)
 
 
 class WishForm(PortalForm):
@@ -153,7 +157,12 @@ SCORES = (
 
 
 class RateForm(PortalForm):
-    score = one_of(gettext_lazy("How satisfied were you with this visit?"), SCORES, coerce=int)
+    score = one_of(
+        gettext_lazy("How satisfied were you with this visit?"),
+        SCORES,
+        coerce=int,
+        missing=gettext_lazy("Please choose a score from 1 to 5."),
+    )
     reasons = some_of(gettext_lazy("What went wrong?"), RatingReason.choices)
     comment = own_words(gettext_lazy("Anything else?"), required=False, rows=3)
     callback = one_of(

@@ -26,7 +26,7 @@ def steps_of(shown: Visit) -> list[Step]:
         told = _("Fault reported") if ticket.type == "fault" else _("Received")
         steps.append(Step("done", "check", told, words.when(ticket.received_at, shown.now)))
     if visit.state == State.REQUESTED:
-        steps.append(Step("done", "check", _("Visit asked for"), words.when(visit.received_at, shown.now)))
+        steps.append(Step("done", "check", _("Visit requested"), words.when(visit.received_at, shown.now)))
     else:
         steps.append(Step("done", "check", _("Visit booked"), words.when(visit.received_at, shown.now)))
     if visit.reconfirmed_at and visit.state != State.CANCELLED:
@@ -45,19 +45,23 @@ def _to_agree(shown: Visit) -> list[Step]:
     return [
         *before,
         Step("now", "calendar-clock", title, shown.sentence),
-        Step("next", "truck", _("The technician comes")),
+        Step("next", "truck", _("The technician will come")),
         Step("next", "circle-check", _("Work done")),
     ]
 
 
 def _booked(shown: Visit) -> list[Step]:
     who = shown.technician
-    waiting = _("%(technician)s. You are told before they set off.") % {"technician": who} if who else shown.sentence
-    work_done = Step("next", "circle-check", _("Work done"), _("Then we ask you how it went."))
+    waiting = (
+        _("%(technician)s. We will tell you before they set off.") % {"technician": who} if who else shown.sentence
+    )
+    work_done = Step("next", "circle-check", _("Work done"), _("Then we will ask you how it went."))
     if shown.asks:
         return [
-            Step("now", "message-circle", _("Please confirm the time"), _("So that nobody comes in vain.")),
-            Step("next", "truck", _("The technician comes"), waiting),
+            Step(
+                "now", "message-circle", _("Please confirm the time"), _("So that nobody makes the trip for nothing.")
+            ),
+            Step("next", "truck", _("The technician will come"), waiting),
             work_done,
         ]
     return [Step("now", "calendar-clock", _("Waiting for the visit"), waiting), work_done]
@@ -67,14 +71,14 @@ def _under_way(shown: Visit) -> list[Step]:
     said = _("%(technician)s. %(sentence)s") % {"technician": shown.technician, "sentence": shown.sentence}
     return [
         Step("now", "truck", _("On the way to you"), said if shown.technician else shown.sentence),
-        Step("next", "circle-check", _("Work done"), _("Then we ask you how it went.")),
+        Step("next", "circle-check", _("Work done"), _("Then we will ask you how it went.")),
     ]
 
 
 def _on_site(shown: Visit) -> list[Step]:
     return [
         Step("now", "wrench", _("At work with you"), shown.technician),
-        Step("next", "circle-check", _("Work done"), _("Then we ask you how it went.")),
+        Step("next", "circle-check", _("Work done"), _("Then we will ask you how it went.")),
     ]
 
 

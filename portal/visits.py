@@ -36,6 +36,8 @@ from .visit_steps import steps_of
 from .words import Standing
 
 SHOWN = 100
+# A note of more characters is folded, so that it does not push everything else off the page.
+LONG_NOTE = 200
 # From so long before the window the customer is asked whether the time still suits.
 ASKED_FROM = timedelta(hours=48)
 
@@ -45,7 +47,7 @@ STANDINGS: dict[str, Standing] = {
         gettext_lazy("Time to be agreed"),
         "calendar-clock",
         "soon",
-        gettext_lazy("We call you to agree on a time. You can also choose one yourself."),
+        gettext_lazy("We will call you to agree on a time. You can also choose one yourself."),
     ),
     State.BOOKED: Standing(gettext_lazy("Booked"), "calendar-clock", "ok", ""),
     State.CONFIRMED: Standing(gettext_lazy("Confirmed"), "circle-check", "ok", ""),
@@ -62,13 +64,15 @@ STANDINGS: dict[str, Standing] = {
         gettext_lazy("We did not come"),
         "octagon-alert",
         "over",
-        gettext_lazy("We are sorry: we did not come in the time we promised. Please choose another, or we call you."),
+        gettext_lazy(
+            "We are sorry: we did not come in the time we promised. Please choose another, or we will call you."
+        ),
     ),
     State.FAILED: Standing(
         gettext_lazy("Not solved yet"),
         "flag",
         "soon",
-        gettext_lazy("It could not be solved on this visit. Please choose another time, or we call you."),
+        gettext_lazy("It could not be solved on this visit. Please choose another time, or we will call you."),
     ),
     State.CANCELLED: Standing(
         gettext_lazy("Cancelled"), "circle-x", "", gettext_lazy("This visit was cancelled. Nobody will come.")
@@ -81,10 +85,10 @@ _OWED: dict[str, Callable[[], str]] = {
 }
 
 _CALLED: dict[str, Callable[[], str]] = {
-    CallTime.ANY: lambda: _("We call you at %(phone)s."),
-    CallTime.MORNING: lambda: _("We call you at %(phone)s, in a morning."),
-    CallTime.AFTERNOON: lambda: _("We call you at %(phone)s, in an afternoon."),
-    CallTime.EVENING: lambda: _("We call you at %(phone)s, in an evening."),
+    CallTime.ANY: lambda: _("We will call you at %(phone)s."),
+    CallTime.MORNING: lambda: _("We will call you at %(phone)s, in the morning."),
+    CallTime.AFTERNOON: lambda: _("We will call you at %(phone)s, in the afternoon."),
+    CallTime.EVENING: lambda: _("We will call you at %(phone)s, in the evening."),
 }
 
 
@@ -154,7 +158,8 @@ class Visit:
 
     @property
     def standing(self) -> Standing:
-        return STANDINGS[self.visit.state]
+        # Nobody is asked to confirm what is called confirmed above.
+        return STANDINGS[State.BOOKED if self.visit.state == State.CONFIRMED and self.asks else self.visit.state]
 
     @property
     def window(self) -> Window | None:
@@ -187,12 +192,12 @@ class Visit:
         visit = self.visit
         if visit.state in PROMISED and visit.starts_at and visit.ends_at:
             if self.now > visit.ends_at:
-                return _("We are late, and sorry. We are finding out where the technician is.")
+                return _("We are late, and we are sorry. We are finding out where the technician is.")
             if self.now >= visit.starts_at:
-                return _("The technician comes by %(time)s at the latest.") % {
+                return _("The technician will come by %(time)s at the latest.") % {
                     "time": words.when(visit.ends_at, self.now)
                 }
-            return _("The technician comes within this time and tells you before setting off.")
+            return _("The technician will come within this time and tell you before setting off.")
         if visit.state == State.UNDER_WAY:
             late = visit.ends_at is not None and max(self.now, visit.expected_at or self.now) > visit.ends_at
             expected = visit.expected_at and words.when(visit.expected_at, self.now)
@@ -202,7 +207,7 @@ class Visit:
         if visit.state == State.CANCELLED and visit.closed_because == ClosedBecause.ABSENT:
             return _("The technician came three times and did not meet you. Please call us if you still need it.")
         if visit.state == State.REQUESTED and self.called_by:
-            return _("We call you by %(due)s to agree on a time. You can also choose one yourself.") % {
+            return _("We will call you by %(due)s to agree on a time. You can also choose one yourself.") % {
                 "due": self.called_by
             }
         return str(self.standing.sentence)
@@ -267,6 +272,10 @@ class Visit:
         said = Note.objects.filter(case_id=self.visit.pk, direction=Note.Direction.IN).exclude(body="").first()
         return said.body if said else ""
 
+    @property
+    def note_is_long(self) -> bool:
+        return len(self.note) > LONG_NOTE
+
     # --- what may be done here
 
     @cached_property
@@ -296,11 +305,14 @@ class Visit:
 
     @property
     def asks(self) -> bool:
-        """Whether the customer is asked to confirm the time again."""
+        """Whether the customer is asked to confirm the time again: where we asked, or it was told before ASKED_FROM."""
         visit = self.visit
         if not self.door.may_change or visit.state not in PROMISED or visit.reconfirmed_at or visit.starts_at is None:
             return False
-        return self.now < visit.starts_at and (visit.asked_at is not None or self.now >= visit.starts_at - ASKED_FROM)
+        from_then = visit.starts_at - ASKED_FROM
+        # Who has only just chosen the time is not asked whether it suits.
+        chosen_before = (visit.told_at or visit.received_at) < from_then
+        return self.now < visit.starts_at and (visit.asked_at is not None or (chosen_before and self.now >= from_then))
 
     @cached_property
     def cutoff(self) -> timedelta:
@@ -361,8 +373,8 @@ class Visit:
             return ""
         wish = wish_text(entry.first_on, entry.last_on, entry.weekdays, entry.parts)
         if self.window:
-            return words.filled(_("We tell you when something earlier gets free: %(wish)s."), wish=wish)
-        return words.filled(_("We tell you when a time gets free: %(wish)s."), wish=wish)
+            return words.filled(_("We will tell you if an earlier time comes free: %(wish)s."), wish=wish)
+        return words.filled(_("We will tell you when a time comes free: %(wish)s."), wish=wish)
 
     @cached_property
     def offer(self) -> WaitlistOffer | None:

@@ -143,7 +143,7 @@ _RECEIVED = Standing(
     pgettext_lazy("state of a matter", "Received"),
     "inbox",
     "brand",
-    gettext_lazy("We have it. A colleague takes it up."),
+    gettext_lazy("We have received it. A colleague will take it up."),
 )
 _WORKING = Standing(gettext_lazy("Being handled"), "wrench", "brand", gettext_lazy("We are working on it."))
 STANDINGS: dict[str, Standing] = {
@@ -162,8 +162,8 @@ STANDINGS: dict[str, Standing] = {
     State.RESOLVED: Standing(
         gettext_lazy("Please confirm"), "circle-check", "ok", gettext_lazy("We think it is solved. Is it?")
     ),
-    State.CLOSED: Standing(gettext_lazy("Finished"), "circle-check", "ok", gettext_lazy("This matter is closed.")),
-    State.CANCELLED: Standing(gettext_lazy("Withdrawn"), "circle-x", "", gettext_lazy("This matter was withdrawn.")),
+    State.CLOSED: Standing(gettext_lazy("Finished"), "circle-check", "ok", gettext_lazy("This request is closed.")),
+    State.CANCELLED: Standing(gettext_lazy("Withdrawn"), "circle-x", "", gettext_lazy("This request was withdrawn.")),
     State.MERGED: Standing(
         gettext_lazy("Joined"), "link", "", gettext_lazy("We handle it together with another report of yours.")
     ),

@@ -151,7 +151,7 @@ class Refused:
         fields = FORMS[self.action.action].base_fields
         values = self.action.values
         return [
-            (str(field.label), values[name])
+            (str(field.label), str(dict(getattr(field, "choices", ())).get(values[name], values[name])))
             for name, field in fields.items()
             if isinstance(values.get(name), str) and values[name].strip() and values[name] not in ("on", "true")
         ]

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils import translation
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from appointments.booking import HoldExpired, extend_hold
 from appointments.models import Appointment
@@ -223,18 +223,21 @@ def _show_check(
         "nearest": nearest or [],
         "phone": masking.phone(session.phone),
         "cutoff": words.length(plan.cutoff(now)),
+        "soon": starts_at is not None and starts_at - plan.cutoff(now) <= now,
         "customer": session.customer,
     }
     return show(request, "book_check", context, status=status)
 
 
 @page
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def keep(request: HttpRequest) -> HttpResponse:
     """Ten minutes more for the time chosen; ten new ones where the first have run out and nobody came in between."""
+    if request.method != "POST":
+        return redirect(_address(CHECK))
     session = sessions.of(request)
     if session is None or not session.phone:
-        return to_sign_in(request)
+        return to_sign_in(request, _address(CHECK))
     plan, now = _plan(request), clock.now()
     starts_at = plan.draft.starts_at
     if plan.missing or starts_at is None:
@@ -280,17 +283,19 @@ def done(request: HttpRequest) -> HttpResponse:
     return show(request, "book_done", {"visit": Visit(door, now=clock.now()), "door": door})
 
 
-@require_http_methods(["POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def _for_ticket(request: HttpRequest, door: Door) -> HttpResponse:
     """Begin a booking that serves this ticket: what it knows is not asked again."""
-    if not booking.may_book_for(door.ticket):
+    if request.method != "POST" or not booking.may_book_for(door.ticket):
         return redirect(door.url)
     return _begin_with(request, booking.draft_for(door.ticket))
 
 
-@require_http_methods(["POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def _again(request: HttpRequest, door: Door) -> HttpResponse:
     """The same visit once more."""
+    if request.method != "POST":
+        return redirect(door.url)
     return _begin_with(request, booking.draft_again(door.visit))
 
 

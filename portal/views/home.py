@@ -9,11 +9,12 @@ from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils import translation
 from django.utils.http import urlencode
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from common import clock
 from common.errors import DomainError
 from customers.models import Region
+from customers.services import find_by_phone
 from portal import matters, outages, sessions, visits
 from portal.doors import page, show
 from portal.subjects import SUBJECTS
@@ -36,6 +37,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "rows": [*visits.in_progress(customer, now=now), *matters.in_progress(customer)] if customer else [],
         "regions": [] if customer else Region.objects.all(),
         "region": region,
+        "several": bool(session and session.phone and not customer and find_by_phone(session.phone)),
     }
     return show(request, "home", context)
 
@@ -58,10 +60,12 @@ def outage(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @page
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def follow(request: HttpRequest, pk: int) -> HttpResponse:
     """Be told when it is over: a number must be proven first."""
     address = reverse("portal:outage", args=[pk])
+    if request.method != "POST":
+        return redirect(address)
     session = sessions.of(request)
     if session is None or not session.phone:
         return redirect(f"{reverse('portal:sign_in')}?{urlencode({'next': address})}")

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from appointments.models import Appointment
 from cases.links import BadLink, ExpiredLink, read_token
@@ -156,9 +156,11 @@ def _not_solved(request: HttpRequest, door: Door) -> HttpResponse:
 
 @csrf_exempt
 @page
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def again(request: HttpRequest, token: str) -> HttpResponse:
     """Send the matter's link again, to the contact on record. For our own links only, old ones too."""
+    if request.method != "POST":
+        return hidden(redirect("portal:link", token))
     now = clock.now()
     try:
         link = read_token(token, at=now)

@@ -69,6 +69,9 @@ def step(request: HttpRequest, subject: str, step: str) -> HttpResponse:
     about = _subject(subject)
     if step not in _steps(about):
         raise Http404
+    begins = step == _steps(about)[0] and request.method != "POST"
+    if not begins and sessions.is_over(request, about.key):
+        return to_sign_in(request)
     if step == CHECK:
         return _check(request, about)
     return _question(request, about, step)

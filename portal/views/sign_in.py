@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils import translation
 from django.utils.http import urlencode
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from cases.models import Case
 from common.caller import address_of
@@ -143,9 +143,10 @@ def who(request: HttpRequest) -> HttpResponse:
 
 
 @page
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_out(request: HttpRequest) -> HttpResponse:
-    sessions.end(request)
+    if request.method == "POST":
+        sessions.end(request)
     return redirect("portal:home")
 
 

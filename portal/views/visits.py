@@ -8,8 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import translation
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -18,7 +21,7 @@ from appointments.conversation import rate_visit, reconfirm_appointment
 from appointments.ics import calendar_file
 from appointments.models import Appointment, Hold, WaitlistOffer
 from appointments.services import cancel_appointment, move_appointment
-from appointments.states import PROMISED, State
+from appointments.states import PROMISED, Outcome, State
 from appointments.waitlist import accept_offer, decline_offer, join_waitlist, leave_waitlist, open_offer
 from appointments.windows import Window
 from common import clock
@@ -57,7 +60,8 @@ def _with_status(response: HttpResponse, status: int) -> HttpResponse:
 @require_safe
 def calendar(request: HttpRequest, door: Door) -> HttpResponse:
     """The visit for one's own calendar: one event, replaced by the file of a later change."""
-    text = calendar_file(door.visit, at=clock.now())
+    page = settings.PUBLIC_URL + reverse("portal:case", args=[door.visit.number])
+    text = calendar_file(door.visit, at=clock.now(), language=translation.get_language() or "", page=page)
     if not text:
         raise Http404
     response = HttpResponse(text, content_type="text/calendar; charset=utf-8")
@@ -316,7 +320,7 @@ def offer(request: HttpRequest, door: Door) -> HttpResponse:
         return closed
     open_now = open_offer(door.visit, at=clock.now())
     if open_now is None:
-        return redirect(f"{door.url}?said=over")
+        return redirect(f"{door.url}?said={_answered(door, declining='decline' in request.POST)}")
     try:
         if "decline" in request.POST:
             decline_offer(offer_id=open_now.pk, by=door.customer)
@@ -325,6 +329,16 @@ def offer(request: HttpRequest, door: Door) -> HttpResponse:
     except DomainError as refusal:
         return _page(request, door, refusal=refusal)
     return redirect(f"{door.url}?said=taken")
+
+
+def _answered(door: Door, *, declining: bool) -> str:
+    """What to say where no offer is open (any more): the same once more to who says the same twice."""
+    last = WaitlistOffer.objects.filter(entry__appointment=door.visit).order_by("-pk").first()
+    if last is not None and last.outcome == Outcome.DECLINED and declining:
+        return "declined"
+    if last is not None and last.outcome == Outcome.ACCEPTED and last.starts_at == door.visit.starts_at:
+        return "over" if declining else "taken"
+    return "over"
 
 
 def _of_visits(view: Any) -> Acts:

@@ -251,6 +251,12 @@ def test_input_that_cannot_be_taken_names_its_field(visit, action, values, field
     assert (fresh(visit).state, fresh(visit).version) == before
 
 
+def test_of_two_speeds_the_refusal_says_which_one_is_no_number(visit):
+    tap(visit, "arrive")
+    entry = tap(visit, "record", ON_SITE | {"upload_mbps": "-5", "download_mbps": "３１２，５"})
+    assert entry.reasons == ["Upload, Mbit/s: write a number such as 312.5."]
+
+
 def test_a_comma_is_a_decimal_point(visit):
     tap(visit, "record", ON_SITE | {"download_mbps": "312,5"})
     assert str(VisitRecord.objects.get().download_mbps) == "312.50"

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from appointments import services
+from appointments.messages import arrival_code
 from appointments.models import VisitAction, VisitRecord
 from appointments.states import State
 from cases.models import Attachment
@@ -284,6 +285,14 @@ def test_what_is_not_possible_yet_says_why(phone, visit):
     assert "Go through the checklist first." in visible
     assert "Possible when you have arrived." in visible
     assert re.search(r'<p class="v-reason" data-early>Possible from\s+10:00', shown)  # nobody there
+
+
+def test_the_code_counts_in_full_width_digits_and_what_is_none_is_refused(phone, visit):
+    for wrong in ("１２", "四位数", "😀"):
+        assert act(phone, visit, "arrive", {"code": wrong, "time": "09:10"}).status_code == 422
+    wide = "".join(chr(ord(digit) + 0xFEE0) for digit in arrival_code(fresh(visit)))
+    assert act(phone, visit, "arrive", {"code": wide}).status_code == 302
+    assert fresh(visit).arrived_at is not None
 
 
 def test_a_refused_form_keeps_what_was_typed_and_says_where(phone, visit):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,3 +116,24 @@ def _field(text: str) -> str:
     except InvalidInput as refusal:
         return refusal.field
     return ""
+
+
+def test_who_copies_the_example_of_an_answer_books_a_day_to_come():
+    for wrong in ("BOOK", "BOOK BROADBAND"):
+        with pytest.raises(InvalidInput) as refused:
+            read(wrong, today=TODAY)
+        assert "11-24" in str(refused.value)
+    assert read("BOOK BROADBAND 11-24 10-12", today=TODAY).day == date(2026, 11, 24)
+
+
+def test_a_day_that_has_passed_is_called_that_and_not_one_of_next_year():
+    with translation.override("en"), pytest.raises(InvalidInput) as refused:
+        read("BOOK BROADBAND 11-20 10-12", today=TODAY)
+    assert (refused.value.field, str(refused.value)) == ("day", "This day has passed: 11-20. Name one to come.")
+
+
+@pytest.mark.parametrize(("language", "known"), [("en", "BROADBAND, PHONE"), ("zh-hans", "宽带维修、固话维修")])
+def test_what_can_be_booked_is_named_in_the_reader_s_own_words(language, known):
+    with translation.override(language), pytest.raises(InvalidInput) as refused:
+        read("BOOK", today=TODAY)
+    assert known in str(refused.value)

@@ -163,14 +163,17 @@ def test_the_same_place_is_entered_once():
     assert customer.addresses.count() == 2
 
 
-def test_an_address_reads_large_to_small_in_chinese_and_small_to_large_in_english():
-    region = Region(code="north", name_zh="Z", name_en="North")
+def test_an_address_keeps_the_order_of_the_language_it_is_written_in():
+    region = Region(code="north", name_zh="望川区", name_en="North")
     with translation.override("zh-hans"):
-        assert masking.address(region, "Main Road", "12") == "Z Main Road ***"
-        assert masking.address(region, "Main Road", "12", reveal=True) == "Z Main Road 12"
+        assert masking.address(region, "听涛路", "82 号 2202 室") == "望川区听涛路***"
+        assert masking.address(region, "听涛路", "82 号 2202 室", reveal=True) == "望川区听涛路 82 号 2202 室"
+        assert masking.address(region, "Main Road", "12") == "望川区*** Main Road"
+        assert masking.address(region, "Main Road", "12", reveal=True) == "望川区 12 Main Road"
     with translation.override("en"):
         assert masking.address(region, "Main Road", "12") == "*** Main Road, North"
         assert masking.address(None, "Main Road", "") == "Main Road"
+        assert masking.address(region, "听涛路", "82 号 2202 室", reveal=True) == "听涛路 82 号 2202 室, North"
 
 
 # --- looking at protected values -------------------------------------------------------------------------------------

@@ -159,7 +159,7 @@ REFUSED = {
     "on_site": ("resolved", {}, 409, "Only an open ticket can be changed."),
     "restored": ("resolved", {}, 409, "Only an open ticket can be changed."),
     "need_visit": ("", {}, 409, "This is recorded already."),
-    "submit_for_review": ("pending", {"note": "Look"}, 409, "while the state is “Waiting for customer”."),
+    "submit_for_review": ("pending", {"note": "Check"}, 409, "while the state is “Waiting for customer”."),
     "resolve": ("", {"resolution": "It works again"}, 409, "Say how you know that it is solved."),
     "confirm": ("", {}, 409, "This is not possible while the state is “In progress”."),
     "reopen": ("", {"reason": "Red again"}, 409, "This is not possible while the state is “In progress”."),

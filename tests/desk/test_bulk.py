@@ -84,7 +84,7 @@ def result(client, answer):
 ACTIONS = {
     "assign": (lambda lead: {"owner": lead.pk}, lambda ticket: ticket.owner.name == "Li"),
     "reply": (lambda lead: {"body": "Works again"}, lambda ticket: ticket.unanswered == 0),
-    "note": (lambda lead: {"body": "Look"}, lambda ticket: ticket.notes.get(body="Look").visibility == "internal"),
+    "note": (lambda lead: {"body": "Check"}, lambda ticket: ticket.notes.get(body="Check").visibility == "internal"),
     "reclassify": (
         lambda lead: {"urgency": "urgent", "severity": "", "category": Category.objects.get().pk},
         lambda ticket: (ticket.urgency, ticket.category.code, ticket.severity) == ("urgent", "net", "one"),

@@ -192,6 +192,12 @@ def test_machines_are_not_answered(handlers, settings, sender):
     assert answers() == []
 
 
+def test_a_number_of_a_range_that_is_new_is_answered(handlers, settings):
+    inbound.handles("")(lambda message: Answer("sms_too_many"))
+    receive(sender="+8616875506730")
+    assert [message.recipient for message in answers()] == ["+8616875506730"]
+
+
 def test_our_own_number_is_not_answered(handlers, settings):
     settings.SMS_SENDER = "+8613812345678"
     inbound.handles("")(lambda message: Answer("sms_too_many"))

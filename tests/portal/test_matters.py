@@ -177,9 +177,9 @@ def test_who_signed_in_sees_the_address_in_full_who_has_a_link_does_not(visitor,
         subject="x", type="fault", channel="web", by=customer, customer=customer, address=place, at=time.at
     )
     visitor.sign_in()
-    assert "5 号 301 长江路, Haidian" in words(visitor.get(case(ticket)))
+    assert "长江路 5 号 301, Haidian" in words(visitor.get(case(ticket)))
     by_link = words(visitor.get(link(ticket, at=time.at)))
-    assert "*** 长江路, Haidian" in by_link
+    assert "长江路***, Haidian" in by_link
     assert "301" not in by_link
 
 
@@ -208,7 +208,7 @@ def test_the_way_of_a_fault_step_by_step(ticket, agent, customer, time):
     handling.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent, at=time.skip(minutes=1))
     assert steps(ticket, customer, time) == [
         ("done", "Fault reported"), ("done", "Cause found"), ("now", "We are working on it"),
-        ("next", "A technician comes"), ("next", "Repair done"),
+        ("next", "A technician will come"), ("next", "Repair done"),
     ]  # fmt: skip
     handling.reach_milestone(ticket_id=ticket.pk, milestone="on_site", by=agent, at=time.skip(minutes=1))
     handling.reach_milestone(ticket_id=ticket.pk, milestone="restored", by=agent, at=time.skip(minutes=1))
@@ -222,12 +222,12 @@ def test_the_way_of_a_fault_step_by_step(ticket, agent, customer, time):
     ending.reopen_ticket(ticket_id=ticket.pk, reason="x", by=customer, at=time.skip(minutes=1))
     assert steps(ticket, customer, time) == [
         ("done", "Fault reported"), ("done", "Taken up again"), ("now", "We are working on it"),
-        ("next", "A technician comes"), ("next", "Repair done"),
+        ("next", "A technician will come"), ("next", "Repair done"),
     ]  # fmt: skip
 
 
 STATES = {
-    "new": (lambda t, a, c, at: None, "Received", "We answer you by"),
+    "new": (lambda t, a, c, at: None, "Received", "We will answer you by"),
     "pending": (
         lambda t, a, c, at: services.wait_for_customer(ticket_id=t.pk, reason="documents", by=a, at=at),
         "Waiting for you",
@@ -236,7 +236,7 @@ STATES = {
     "cancelled": (
         lambda t, a, c, at: ending.cancel_ticket(ticket_id=t.pk, reason="twice", by=a, at=at),
         "Withdrawn",
-        "This matter was withdrawn.",
+        "This request was withdrawn.",
     ),
 }
 
@@ -263,10 +263,10 @@ def test_promises_are_said_in_plain_words(visitor, agent, customer, time):
     def page():
         return words(visitor.get(case(ticket)))
 
-    assert "We answer you by 14:15 today." in page()
-    assert "Your service works again by 14:00 tomorrow." in page()
-    assert "By law a repair takes 48 hours at most: until Wed 4 Mar, 14:00." in page()
-    assert "It is solved by" not in page()  # the repair says it already
+    assert "We will answer you by 14:15 today." in page()
+    assert "Your service will work again by 14:00 tomorrow." in page()
+    assert "By law a repair may take 48 hours at most: until Wed 4 Mar, 14:00." in page()
+    assert "It will be solved by" not in page()  # the repair says it already
     time.skip(minutes=16)
     assert "We promised an answer by 14:15 today and are late. We are sorry." in page()
     services.take_ticket(ticket_id=ticket.pk, by=agent, at=time.at)
@@ -283,7 +283,7 @@ def test_the_clock_is_seen_to_stand_still_while_we_wait(visitor, ticket, agent, 
     services.resume_ticket(ticket_id=ticket.pk, by=agent, at=time.at)
     page = words(visitor.get(case(ticket)))
     assert "Not counted: 14:00 today to 17:00 today: while we waited for you" in page
-    assert "Your service works again by 12:00 tomorrow." in page
+    assert "Your service will work again by 12:00 tomorrow." in page
 
 
 def test_a_window_the_customer_chose_is_said_to_be_the_customer_s_and_not_four_hours(visitor, agent, customer, time):
@@ -404,6 +404,18 @@ def test_nothing_is_written_on_what_is_closed(visitor, ticket, agent, time):
     assert "Write to us" not in words(visitor.get(case(ticket)))
     page = visitor.post(case(ticket, "write/"), {"body": "Too late", "key": "a"})
     assert page.status_code == 409
-    assert "This matter is closed." in words(page)
+    assert "This request is closed." in words(page)
     assert "Too late" in page.content.decode()
     assert not Note.objects.filter(body="Too late").exists()
+
+
+def test_a_message_sent_after_the_visit_was_over_is_shown_again_after_signing_in(visitor, ticket, time):
+    visitor.sign_in()
+    time.skip(hours=13)
+    refused = visitor.post(case(ticket) + "write/", {"body": "光猫的红灯一直亮着", "key": "k"})
+    assert refused.url.startswith(reverse("portal:sign_in"))
+    visitor.sign_in(way=case(ticket) + "write/")
+    page = visitor.get(case(ticket) + "write/")
+    assert "光猫的红灯一直亮着</textarea>" in page.content.decode()
+    assert not Note.objects.filter(body__contains="红灯").exists()
+    assert visitor.get(case(ticket) + "write/").url == case(ticket), "shown once"

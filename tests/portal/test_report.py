@@ -43,8 +43,8 @@ def test_a_customer_reports_a_fault(visitor, customer, region, time):
     assert set(Deadline.objects.filter(case=ticket).values_list("promise", flat=True)) >= {"first_response", "restore"}
     page = words(visitor.get(DONE))
     assert ticket.number in page
-    assert "We answer you by 14:15 today." in page  # a quarter of an hour from 14:00
-    assert "Your service works again by 14:00 tomorrow." in page
+    assert "We will answer you by 14:15 today." in page  # a quarter of an hour from 14:00
+    assert "Your service will work again by 14:00 tomorrow." in page
     assert Message.objects.filter(case=ticket, template="ticket_received").exists()
 
 
@@ -54,11 +54,11 @@ def test_an_address_on_file_is_offered_and_not_asked_again(visitor, time, house,
     visitor.post(at("fault", "service"), {"service": "broadband.fault"})
     visitor.post(at("fault", "what"), {"what": "broadband.fault.slow"})
     page = visitor.get(at("fault", "where"))
-    assert "5 号 301 长江路, Haidian" in words(page)
+    assert "长江路 5 号 301, Haidian" in words(page)
     place = customer.addresses.get()
     assert re.findall(r'name="place" value="(\w+)"[^>]* checked', page.content.decode()) == [str(place.pk)]
     visitor.post(at("fault", "where"), {"place": place.pk})
-    assert "5 号 301 长江路, Haidian" in words(visitor.get(at("fault", "check")))
+    assert "长江路 5 号 301, Haidian" in words(visitor.get(at("fault", "check")))
     sent(visitor.post(at("fault", "check")))
     ticket = Ticket.objects.get()
     assert (ticket.address, ticket.region) == (place, region)
@@ -142,7 +142,7 @@ def test_sent_side_by_side_it_is_one_ticket_and_one_customer(time, region):
 
 
 def test_one_must_choose(visitor):
-    for step, says in (("service", "Please choose one."), ("where", "Please choose one.")):
+    for step, says in (("service", "Please choose the service."), ("where", "Please choose the region.")):
         page = visitor.post(at("fault", step))
         assert page.status_code == 422
         assert says in words(page)
@@ -285,7 +285,7 @@ def test_a_known_outage_is_shown_before_the_report(visitor, customer, outage):
     assert shown["Location"] == f"/outages/{outage.pk}/?for=report"
     page = visitor.get(shown["Location"])
     assert "A fiber is cut. Expected back at 16:00 today. There is no need to report it." in words(page)
-    assert "Report it all the same" in words(page)
+    assert "Report it anyway" in words(page)
     sent(visitor.post(at("fault", "check")))
 
 
@@ -300,7 +300,7 @@ def test_tell_me_when_it_is_back(visitor, outage):
     asked = visitor.post(f"/outages/{outage.pk}/follow/")
     assert asked["Location"] == f"{reverse('portal:sign_in')}?next=%2Foutages%2F{outage.pk}%2F"
     visitor.sign_in(OTHER_PHONE, way=f"/outages/{outage.pk}/")
-    assert visitor.get(f"/outages/{outage.pk}/follow/").status_code == 405
+    assert visitor.get(f"/outages/{outage.pk}/follow/")["Location"] == f"/outages/{outage.pk}/"
     assert outage.followers.count() == 0
     for _ in range(2):
         visitor.post(f"/outages/{outage.pk}/follow/")
@@ -340,7 +340,7 @@ def test_a_stranger_names_a_region_first(visitor, outage, time):
 
 def test_an_outage_that_takes_longer_says_so(visitor, outage, time):
     time.skip(hours=9)
-    assert "It takes longer than expected. We are sorry." in words(visitor.get("/?region=haidian"))
+    assert "It is taking longer than expected. We are sorry." in words(visitor.get("/?region=haidian"))
 
 
 def test_whoever_follows_is_not_asked_again(visitor, customer, outage):
@@ -350,3 +350,26 @@ def test_whoever_follows_is_not_asked_again(visitor, customer, outage):
     visitor.post(at("fault", "what"), {"what": "broadband.fault.slow"})
     assert visitor.post(at("fault", "where"), NEW)["Location"] == at("fault", "check")
     assert code_sent()
+
+
+def test_a_report_left_open_overnight_goes_on_where_it_was(visitor, customer, region, time):
+    visitor.sign_in()
+    visitor.post(at("fault", "service"), {"service": "broadband.fault"})
+    visitor.post(at("fault", "what"), {"what": "broadband.fault.slow", "words": "昨晚开始很慢"})
+    time.skip(hours=13)
+    assert visitor.post(at("fault", "where"), NEW)["Location"] == (
+        f"{reverse('portal:sign_in')}?next=%2Freport%2Ffault%2Fwhere%2F"
+    )
+    visitor.sign_in(way=at("fault", "where"))
+    assert 'value="中关村南大街 5 号"' in visitor.get(at("fault", "where")).content.decode()
+    visitor.post(at("fault", "where"), NEW)
+    assert "昨晚开始很慢" in words(visitor.get(at("fault", "check")))
+    sent(visitor.post(at("fault", "check"), {"name": ""}))
+
+
+def test_who_proves_no_number_keeps_a_report_for_a_day(visitor, house, region, time):
+    visitor.post(at("fault", "service"), {"service": "broadband.fault"})
+    visitor.post(at("fault", "what"), {"what": "broadband.fault.slow"})
+    time.skip(hours=23)
+    visitor.post(at("fault", "where"), NEW)
+    assert visitor.get(at("fault", "check"))["Location"].startswith(reverse("portal:sign_in"))

@@ -70,6 +70,9 @@ def test_nobody_is_chosen_who_does_not_have_the_number(visitor, customer):
     assert Session.objects.get().customer is None
     visitor.post(reverse("portal:who"), {"who": "nobody"})
     assert Session.objects.get().customer is None
+    home = visitor.get("/")
+    assert "Nothing is known under your number" not in words(home)
+    assert f'href="{reverse("portal:who")}"' in home.content.decode(), "a choice by mistake can be made again"
 
 
 def test_who_is_asked_only_after_the_code(visitor, customer):
@@ -137,7 +140,8 @@ def test_it_ends_after_twelve_hours(visitor, customer, time):
 
 def test_signing_out_needs_a_post_and_forgets_everything(visitor, customer):
     visitor.sign_in()
-    assert visitor.get(reverse("portal:sign_out")).status_code == 405
+    assert visitor.get(reverse("portal:sign_out"))["Location"] == "/"
+    assert "王建国" in words(visitor.get("/"))
     token = visitor.cookies[sessions.COOKIE].value
     visitor.post(reverse("portal:sign_out"))
     assert not Session.objects.exists()

@@ -158,7 +158,7 @@ def test_late_is_said_before_anybody_asks(signed_in, visit, technician, time):
     jump(time, THURSDAY + timedelta(hours=1))
     assert "by 12:00 today at the latest" in words(signed_in.get(mine(visit)))
     jump(time, THURSDAY + timedelta(hours=2, minutes=1))
-    assert "We are late, and sorry." in words(signed_in.get(mine(visit)))
+    assert "We are late, and we are sorry." in words(signed_in.get(mine(visit)))
 
 
 def test_what_waits_for_a_time_stands_first_on_home_and_in_the_list(signed_in, visit, customer):
@@ -166,8 +166,8 @@ def test_what_waits_for_a_time_stands_first_on_home_and_in_the_list(signed_in, v
     for address in ("portal:home", "portal:cases"):
         page = words(signed_in.get(reverse(address)))
         assert "Visit Thu 5 Mar, 10:00–12:00" in page
-        assert page.index("We call you to agree on a time") < page.index("Visit Thu 5 Mar")
-    assert "We call you by" in words(signed_in.get(mine(asked)))
+        assert page.index("We will call you to agree on a time") < page.index("Visit Thu 5 Mar")
+    assert "We will call you by" in words(signed_in.get(mine(asked)))
 
 
 def test_ten_more_visits_cost_home_no_more_statements(signed_in, visit, customer):
@@ -194,7 +194,7 @@ def test_the_message_s_link_opens_this_one_visit_only(visitor, visit, customer, 
     assert "Thursday 5 March 10:00–12:00" in page
     assert "*** Lake Road, East" in page
     assert "1203" not in page
-    assert "My matters" not in page
+    assert "My requests" not in page
     assert other.number not in page
     assert answer["Referrer-Policy"] == "no-referrer"
     assert visitor.get(mine(visit)).url.startswith(reverse("portal:sign_in"))
@@ -346,6 +346,35 @@ def test_the_time_is_confirmed_by_one_button(signed_in, visit, time, how):
     assert "You confirmed the time" in page
 
 
+def test_who_has_only_just_chosen_the_time_is_not_asked_whether_it_suits(signed_in, visit, time):
+    jump(time, THURSDAY - timedelta(hours=26))
+    assert "Yes, this time suits me" in words(signed_in.get(mine(visit)))
+    moved = services.move_appointment(
+        appointment_id=visit.pk, starts_at=WEDNESDAY, by=now_of(visit).customer, at=time.at
+    )
+    Appointment.objects.filter(pk=moved.pk).update(told_at=time.at, state=State.CONFIRMED)
+    page = words(signed_in.get(mine(visit)))
+    assert "Yes, this time suits me" not in page
+    assert "Confirmed" in page
+
+
+def test_what_may_no_longer_be_moved_is_not_offered_to_be_changed(signed_in, visit, time):
+    assert "You can change or cancel free of charge until" in words(signed_in.get(mine(visit)))
+    Appointment.objects.filter(pk=visit.pk).update(moved_by_customer=services.MOST_MOVES)
+    page = words(signed_in.get(mine(visit)))
+    assert "You can cancel free of charge until" in page
+    assert "change or cancel" not in page
+
+
+def test_nobody_is_asked_to_confirm_what_is_called_confirmed(signed_in, visit, time):
+    Appointment.objects.filter(pk=visit.pk).update(told_at=time.at, state=State.CONFIRMED)
+    assert "Confirmed" in words(signed_in.get(mine(visit)))
+    jump(time, THURSDAY - timedelta(hours=24))
+    page = words(signed_in.get(mine(visit)))
+    assert "Please confirm the time" in page
+    assert "Confirmed" not in page
+
+
 # --- another time ----------------------------------------------------------------------------------------------------
 
 
@@ -464,7 +493,7 @@ def test_cancelling_asks_once_keeps_first_and_needs_no_reason(signed_in, visit, 
     visitor = signed_in if how == "portal" else Visitor()
     page = visitor.get(f"{address}cancel/")
     said = words(page)
-    assert said.index("Keep the visit") < said.index("Why? You need not say.") < said.index("Cancel the visit")
+    assert said.index("Keep the visit") < said.index("Reason (optional)") < said.index("Cancel the visit")
     refused = visitor.post(f"{address}cancel/", {"reason": "字" * 2001})
     assert refused.status_code == 422
     assert "字" * 2001 in refused.content.decode()
@@ -496,6 +525,16 @@ def test_the_calendar_file_says_the_same_time(signed_in, visit, time, how):
     event = Calendar.from_ical(answer.content).walk("VEVENT")[0]
     assert event.decoded("dtstart") == THURSDAY
     assert "1203" not in str(event["location"])
+
+
+def test_the_calendar_file_speaks_the_language_of_the_page_and_leads_back_to_it(signed_in, visit, time):
+    signed_in.post("/", {"switch": "zh-hans"})
+    event = Calendar.from_ical(signed_in.get(mine(visit, "visit.ics")).content.decode()).walk("VEVENT")[0]
+    assert event["summary"].startswith("宽带维修")
+    assert event["url"].endswith(mine(visit))
+    assert mine(visit) in event["description"]
+    assert "*" not in event["location"]
+    assert "5-1203" not in event["location"]
 
 
 def test_without_a_time_there_is_no_calendar_file(signed_in, customer, technician):
@@ -533,7 +572,7 @@ def test_a_low_score_says_what_went_wrong_and_what_becomes_of_it(signed_in, visi
         how,
     )
     thanks = words(visitor.get(f"{address}rate/"))
-    assert "The lead of the team has been told and reads your answer." in thanks
+    assert "The team lead has been told and will read your answer." in thanks
     assert Message.objects.get(template="visit_low_rating_notice").person == lead
     assert "Rate this visit" not in words(visitor.get(address))
 
@@ -552,7 +591,7 @@ def test_who_wants_a_call_says_when_and_reads_that_it_comes(signed_in, visit, te
     assert visitor.post(f"{address}rate/", {"score": "4", "callback": "midnight"}).status_code == 422
     visitor.post(f"{address}rate/", {"score": "4", "callback": "morning"})
     assert VisitRating.objects.get().callback == "morning"
-    promise = "We call you at 138****5678, in a morning."
+    promise = "We will call you at 138****5678, in the morning."
     assert promise in words(visitor.get(f"{address}rate/"))
     conversation.record_call(appointment_id=visit.pk, by=builders.person("dispatcher"), note="Rang", reached=True)
     assert promise not in words(visitor.get(f"{address}rate/"))
@@ -596,9 +635,9 @@ def test_what_is_not_done_cannot_be_rated(signed_in, visit):
 
 
 def test_somebody_who_waits_is_offered_an_earlier_time_for_ten_minutes(signed_in, visit, time):
-    assert "Tell me when something earlier gets free" in words(signed_in.get(mine(visit)))
+    assert "Tell me if an earlier time comes free" in words(signed_in.get(mine(visit)))
     assert signed_in.post(mine(visit, "wait/")).url.endswith("said=waiting")
-    assert "We tell you when something earlier gets free: any day." in words(signed_in.get(mine(visit)))
+    assert "We will tell you if an earlier time comes free: any day." in words(signed_in.get(mine(visit)))
     assert "No longer needed" in words(signed_in.get(mine(visit, "wait/")))
     waitlist.offer_window(WEDNESDAY, at=time.at)
     address = link(visit, "book", at=time.at)
@@ -609,7 +648,8 @@ def test_somebody_who_waits_is_offered_an_earlier_time_for_ten_minutes(signed_in
     assert f'data-until="{int((time.at + timedelta(minutes=10)).timestamp() * 1000)}"' in page.content.decode()
     assert holder.post(f"{address}offer/").url == f"{address}?said=taken"
     assert now_of(visit).starts_at == WEDNESDAY
-    assert holder.post(f"{address}offer/").url == f"{address}?said=over"
+    assert holder.post(f"{address}offer/").url == f"{address}?said=taken", "a button pressed twice"
+    assert holder.post(f"{address}offer/", {"decline": "1"}).url == f"{address}?said=over", "too late to say no"
 
 
 @pytest.mark.parametrize("how", ["portal", "link"])
@@ -624,7 +664,7 @@ def test_a_customer_says_when_somebody_could_be_at_home(signed_in, visit, time, 
     assert (entry.weekdays, entry.parts, entry.first_on) == ([3], ["morning", "evening"], None)
     assert CaseEvent.objects.filter(case_id=visit.pk, kind="visit_waitlisted").count() == 1
     page = visitor.get(address)
-    assert "We tell you when something earlier gets free: Wed · Morning, Evening · until 4 Mar." in words(page)
+    assert "We will tell you if an earlier time comes free: Wed · Morning, Evening · until 4 Mar." in words(page)
     # Changed later: filled in as it was, and the place in the line stays.
     time.skip(minutes=5)
     form = visitor.get(f"{address}wait/").content.decode()
@@ -664,7 +704,7 @@ def test_switching_the_language_keeps_the_wish(signed_in, visit):
 
 def test_who_found_no_fitting_time_is_offered_one_that_gets_free(signed_in, customer, technician, time):
     asked = book(customer, starts_at=None, at=MONDAY)
-    assert "Tell me when a time gets free" in words(signed_in.get(mine(asked)))
+    assert "Tell me when a time comes free" in words(signed_in.get(mine(asked)))
     signed_in.post(mine(asked, "wait/"), {"weekdays": ["3"]})
     assert waitlist.offer_window(TUESDAY_TEN, at=time.at) is None
     waitlist.offer_window(WEDNESDAY, at=time.at)
@@ -686,7 +726,8 @@ def test_what_is_done_or_on_the_way_waits_for_nothing(signed_in, visit, technici
 def test_no_is_an_answer_and_late_is_too_late(signed_in, visit, time):
     waitlist.join_waitlist(appointment_id=visit.pk, by=visit.customer, at=time.at)
     waitlist.offer_window(WEDNESDAY, at=time.at)
-    assert signed_in.post(mine(visit, "offer/"), {"decline": "1"}).url.endswith("said=declined")
+    for _twice in range(2):
+        assert signed_in.post(mine(visit, "offer/"), {"decline": "1"}).url.endswith("said=declined")
     assert now_of(visit).starts_at == THURSDAY
     assert WaitlistOffer.objects.get().outcome == "declined"
     waitlist.offer_window(TUESDAY_TEN, at=time.at)
