@@ -129,7 +129,8 @@ customElements.define("draft-box", DraftBox);
 // GET <data-feed>?since=<cursor> answers {cursor, now, facts: [{kind, ...}]} or 304. Every fact becomes a DOM event:
 //   ticket.changed {id, version} -> "ticket-changed" on [data-ticket="<id>"] whose data-version (the length of its
 //                                   timeline: the sweep moves it too) differs (hx-trigger there)
-//   counts {<key>: n, ...}       -> text of [data-count="<key>"]; the rail listens to "rail.<entry>", the tab title to "due"
+//   counts {<key>: n, ...}       -> text of [data-count="<key>"]; the rail listens to "rail.<entry>", the tab title to "due";
+//                                   where a page shows figures of my queue's tabs it asks for "tab.<tab>" as well
 //   anything else                -> "feed:<kind>" on the body, with the fact as detail
 // On a page with [data-here="<id>"] it also says who is at that ticket, and, by body[data-writing], who writes; the answer
 // has a fact "here" then. The event "feed:now" on the body asks at once.
@@ -146,6 +147,7 @@ function question() {
   if (on) asked.set("on", on);
   if (on && body.dataset.writing) asked.set("writing", "1");
   if (feed.on && feed.on !== on) asked.set("left", feed.on);
+  if (document.querySelector("[data-count^='tab.']")) asked.set("tabs", "1");
   feed.on = on;
   return `${body.dataset.feed}?${asked}`;
 }
