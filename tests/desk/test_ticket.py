@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.core.cache import cache
@@ -388,3 +388,30 @@ def test_a_deadline_of_another_ticket_is_not_explained_here(client, agent, ticke
     stranger = builders.person("agent", team=builders.team("elsewhere"))
     own = Deadline.objects.filter(case=ticket).first()
     assert open_page(client, stranger, ticket, "explain", own.pk).status_code == 404
+
+
+# --- what was planned and what fixed it ------------------------------------------------------------------------------
+
+
+def said(ticket, person):
+    return [(entry.words, entry.said) for entry in pane(ticket, person).conversation.entries if entry.said]
+
+
+def test_the_plan_and_what_fixed_it_stand_under_their_facts_as_long_as_they_hold(client, agent, ticket):
+    handling.plan_ticket(
+        ticket_id=ticket.pk, plan="Change <b>the splitter</b>", due_on=date(2026, 3, 4), cost="80", by=agent, at=NOW
+    )
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="New splitter.", verified="test", by=agent, at=NOW)
+    plan = "Change <b>the splitter</b>\nUntil 4 Mar 2026\nCost: 80"
+    assert said(ticket, agent) == [("Handling plan written", plan), ("Resolved. Tested by us", "New splitter.")]
+    page = open_page(client, agent, ticket).text
+    assert "Change &lt;b&gt;the splitter&lt;/b&gt;<br>Until 4 Mar 2026" in page
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="Red again", by=agent, at=NOW)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="New cable.", verified="test", by=agent, at=NOW)
+    assert [words for _fact, words in said(ticket, agent)] == [plan, "New cable."]
+
+
+def test_what_a_reply_says_already_is_not_said_twice(agent, ticket):
+    talk.reply_to_customer(ticket_id=ticket.pk, body="It was the splitter.", by=agent, at=NOW)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="It was the splitter.", verified="test", by=agent, at=NOW)
+    assert said(ticket, agent) == []
