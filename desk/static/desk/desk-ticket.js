@@ -19,6 +19,11 @@ document.addEventListener("click", (e) => {
 const dialog = find("act");
 body.addEventListener("htmx:afterSwap", (e) => {
   if (e.detail.target.id === "act-body" && dialog && !dialog.open) {
+    // A menu that led here is shut, and the focus comes back to what opens it.
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
     dialog.showModal();
     dialog.querySelector("[autofocus]")?.focus();
   }
