@@ -114,10 +114,11 @@ document.addEventListener("change", (e) => {
   if (e.target.matches("[data-submit]")) e.target.form.requestSubmit();
 });
 document.addEventListener("click", (e) => {
-  if (e.target.matches(".composer-tabs label")) setTimeout(() => {
-    const mode = e.target.querySelector("input");
-    if (mode.checked) document.querySelector(`draft-box.${mode.id} textarea`)?.focus();
-  }, 0);
+  if (!e.target.matches(".composer-tabs label")) return;
+  const mode = e.target.querySelector("input");
+  const write = () => { if (mode.checked) document.querySelector(`draft-box.${mode.id} textarea`)?.focus(); };
+  write(); // by its key: what is typed right after it is not lost
+  setTimeout(write, 0); // by the pointer: after the label has given the focus to its radio
 });
 // The names of the files chosen, as the browser's own control would say them: that one is hidden where this runs.
 const sayFiles = (field) => {
