@@ -308,6 +308,9 @@ def tour(
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > page.viewport_size["width"]:  # type: ignore[index]
             found.append(f"{place.name}: {width} px wide")
+        # The staff's frame is as tall as the window: its parts scroll, and what only ears hear adds nothing.
+        if page.locator(".app").count() and page.evaluate("document.documentElement.scrollHeight > innerHeight"):
+            found.append(f"{place.name}: taller than the window")
     return found
 
 

@@ -245,6 +245,17 @@ def test_a_resolved_ticket_offers_confirming_and_reopening_first(agent, ticket):
     assert pane(ticket, agent).verbs.more[0].name == "summarize"
 
 
+def test_the_bar_has_what_the_state_leads_to_and_the_menu_says_why_not_the_rest(client, agent, ticket):
+    verbs = pane(ticket, agent).verbs
+    assert [verb.name for verb in verbs.bar] == ["wait", "hold", "submit_for_review", "resolve"]
+    rest = {verb.name: verb.reasons for verb in verbs.more}
+    why_not = ("This is not possible while the state is “In progress”.",)
+    assert {rest[name] for name in ("start", "resume", "confirm", "reopen")} == {why_not}
+    ending.cancel_ticket(ticket_id=ticket.pk, reason="twice", by=builders.person("lead"), at=NOW)
+    assert (pane(ticket, agent).verbs.bar, pane(ticket, agent).verbs.milestones) == ([], [])
+    assert 'id="steps"' not in open_page(client, agent, ticket).text
+
+
 def test_milestones_belong_to_faults_and_show_their_time(agent, ticket):
     handling.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent, at=NOW)
     assert [(m["words"], m["at"]) for m in pane(ticket, agent).verbs.milestones] == [
@@ -255,10 +266,10 @@ def test_milestones_belong_to_faults_and_show_their_time(agent, ticket):
     assert pane(enquiry, agent).verbs.milestones == []
 
 
-def test_at_most_four_clocks_are_in_front_and_none_is_lost(agent):
+def test_at_most_three_clocks_are_in_front_and_none_is_lost(agent):
     ticket = builders.ticket(agent, type="fault", complex=True, needs_visit=True, channel="phone", customer=None)
     clocks = pane(ticket, agent).clocks
-    assert len(clocks.shown) == 4
+    assert len(clocks.shown) == 3
     assert all(clock.live for clock in clocks.shown)
     assert len(clocks.shown) + len(clocks.folded) == Deadline.objects.filter(case=ticket).count()
     assert [clock.name for clock in [*clocks.shown, *clocks.folded] if clock.statutory] == ["Legal repair limit · 48 h"]
