@@ -23,10 +23,9 @@ from appointments.states import Exclusion, Side
 from common import clock
 from common.errors import DomainError, StaleVersion
 from desk.conversation import last_change
-from desk.doors import requires, roles
+from desk.doors import not_allowed, requires, roles
 from desk.forms import choice, one_time_key, text
 from desk.presenters_visits import VisitPane
-from desk.views.actions import not_allowed
 from desk.views.assign import find_visit, go
 
 Given = dict[str, Any]
