@@ -163,6 +163,8 @@ ACTIONS: dict[str, VisitAction] = {
 def show_visit(request: HttpRequest, visit: Appointment, *, status: int = 200, **context: Any) -> HttpResponse:
     pane = VisitPane(visit, request.user, now=clock.now())
     user: Any = request.user
+    if user.may("dispatch.open"):
+        request.stands_at = reverse("desk:dispatch")  # type: ignore[attr-defined]
     context |= {"pane": pane, "visit": visit, "may_print": user.may("appointments.book")}
     return render(request, "desk/visit.html", context, status=status)
 
