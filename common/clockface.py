@@ -147,10 +147,9 @@ def plain_day(value: date) -> str:
 def hours(starts: datetime, ends: datetime) -> str:
     """`Fri 20 Nov 2026, 08:00–17:00`; with the second day where the span ends on another one."""
     first, last = timezone.localtime(starts), timezone.localtime(ends)
-    until = date_format(last, "H:i")
-    if last.date() != first.date():
-        until = date_format(last, pgettext("date format", "j M, H:i"))
-    return f"{full_when(starts)}–{until}"
+    if last.date() != first.date():  # spaces, so that the hours before and the day after are not read as one
+        return f"{full_when(starts)} – {date_format(last, pgettext('date format', 'j M, H:i'))}"
+    return f"{full_when(starts)}–{date_format(last, 'H:i')}"
 
 
 def ago(value: datetime, now: datetime | None = None) -> str:

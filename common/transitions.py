@@ -37,6 +37,13 @@ def refusals(method: Any) -> list[Sentence]:
     ]
 
 
+def fits(method: Any) -> bool:
+    """Whether a bound transition leads out of the present state at all, whatever its guards say."""
+    instance, meta = method.__self__, method._django_fsm
+    state = meta.field.get_state(instance) if hasattr(meta.field, "get_state") else getattr(instance, meta.field)
+    return meta.get_transition(state) is not None
+
+
 def run(method: Any, **arguments: Any) -> None:
     """Run a bound transition in memory, or raise TransitionRefused with every unmet reason."""
     if reasons := refusals(method):

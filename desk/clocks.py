@@ -28,7 +28,7 @@ from tickets.states import HoldReason, WaitReason
 
 from .lists import Listing, address
 
-CLOCKS_SHOWN = 4
+CLOCKS_SHOWN = 3
 PAUSE_REASONS = {**dict(WaitReason.choices), **dict(HoldReason.choices)}
 
 
@@ -61,11 +61,15 @@ class Clocks:
 
 
 def clocks_of(ticket: Ticket, deadlines: list[Deadline], listing: Listing, *, now: datetime) -> Clocks:
-    """The clocks of this round, what still runs before what is over; verdicts of earlier rounds apart."""
+    """The clocks of this round: the resolution's always in front, paused or not, then what still runs before what is
+    over; verdicts of earlier rounds apart."""
     current = [d for d in deadlines if d.cycle == ticket.cycle and d.state != DeadlineState.CANCELLED]
     # Promises made once (the first reply) belong to the first round and stay visible in it only.
     present = [clock_of(deadline, ticket, listing, now=now) for deadline in current]
-    ranked = sorted(present, key=lambda clock: (not clock.live, not clock.missed, clock.due_at, clock.id))
+    main = {deadline.pk for deadline in current if deadline.promise == "resolve"}
+    ranked = sorted(
+        present, key=lambda clock: (clock.id not in main, not clock.live, not clock.missed, clock.due_at, clock.id)
+    )
     chosen = {clock.id for clock in ranked[:CLOCKS_SHOWN]}
     rounds = sorted({d.cycle for d in deadlines if d.cycle < ticket.cycle}, reverse=True)
     return Clocks(

@@ -9,9 +9,10 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from cases.facts import Names, sentence
+from cases.facts import Names, digest, sentence
 from cases.models import Attachment, CaseEvent, Note
 from cases.states import Channel
+from common import clockface
 from staff.models import Team, User
 from tickets.models import Ticket
 
@@ -40,7 +41,7 @@ class FileLink:
 
 @dataclass(frozen=True)
 class Entry:
-    """A turn of the conversation, or one line of the timeline between the turns."""
+    """A turn of the conversation, or a line of the timeline between turns; `said` is what stands under that line."""
 
     at: datetime
     kind: str  # "customer", "me", "staff", "note", "call", "event"
@@ -49,6 +50,7 @@ class Entry:
     channel: str = ""
     icon: str = ""
     entered_by: str = ""
+    said: str = ""
     files: list[FileLink] = field(default_factory=list)
 
 
@@ -127,10 +129,11 @@ def conversation(ticket: Ticket, person: Any, *, whole: bool = False) -> Convers
     attached = list(Attachment.objects.filter(case_id=ticket.pk)) if has_files else []
     files = {note.pk: [FileLink.of(file) for file in attached if file.note_id == note.pk] for note in said}
     alone = {file.pk: FileLink.of(file) for file in attached if file.note_id is None}
+    turned = {note.body for note in said}
     # At the same instant a note stands before the facts that follow from it.
     lines = [(note.at, 0, note.pk, _turn(note, ticket, person, files[note.pk])) for note in said]
     lines += [
-        (event.at, 1, event.seq, _line(event, names, alone))
+        (event.at, 1, event.seq, _line(event, names, alone, said=_said(event, ticket, turned)))
         for event in happened
         if not (event.kind == "attached" and event.facts["note"])  # shown under its note
     ]
@@ -170,11 +173,23 @@ def _turn(note: Note, ticket: Ticket, person: Any, files: list[FileLink]) -> Ent
     return Entry(note.at, kind, note.body, author or _("System"), channel, files=files)
 
 
-def _line(event: CaseEvent, names: Names, files: dict[int, FileLink]) -> Entry:
+def _said(event: CaseEvent, ticket: Ticket, turns: set[str]) -> str:
+    """The words this fact is about, as long as the ticket holds them: the timeline keeps their digest only. "" where a
+    turn shows them already, as a reply does that says what fixed it."""
+    if event.kind == "resolved" and event.facts["resolution"] == digest(ticket.resolution):
+        return "" if ticket.resolution in turns else ticket.resolution
+    if event.kind == "planned" and event.facts["plan"] == digest(ticket.plan):
+        due = _("Until %(day)s") % {"day": clockface.plain_day(ticket.plan_due_on)} if ticket.plan_due_on else ""
+        cost = _("Cost: %(cost)s") % {"cost": ticket.plan_cost} if ticket.plan_cost else ""
+        return "\n".join(filter(None, [ticket.plan, due, cost]))
+    return ""
+
+
+def _line(event: CaseEvent, names: Names, files: dict[int, FileLink], *, said: str) -> Entry:
     by = str(event.by) if event.by_id else ""
     words, icon = sentence(event, names), EVENT_ICONS.get(event.kind, "zap")
     found = [files[event.facts["attachment"]]] if event.kind == "attached" else []
-    return Entry(event.at, "event", words, by, icon=icon, files=found)
+    return Entry(event.at, "event", words, by, icon=icon, said=said, files=found)
 
 
 def _names(ticket: Ticket, person: Any, notes: list[Note], events: list[CaseEvent]) -> Names:

@@ -15,10 +15,12 @@ from common.errors import DomainError
 from desk.intake import category_choices
 from staff.models import Team, User
 from tickets.checking import items_of
-from tickets.models import Ticket
+from tickets.models import Ticket, has_resolution, is_verified
 from tickets.states import CheckItem, ExceptionKind, HoldReason, Type, Verified, WaitReason
 
 MOST_DIGITS = 18  # of a key: a longer one fits into no column
+# What the lifecycle asks for, and the field in which it is given.
+ASKED = {"resolution": has_resolution.reason, "verified": is_verified.reason}  # type: ignore[attr-defined]
 NOT_OFFERED = {"invalid_choice": _("Choose one of the values offered.")}
 
 
@@ -98,8 +100,10 @@ class TicketForm(forms.Form):
         return any(field.value() or field.errors for field in self.folded_fields)
 
     def refuse(self, refusal: DomainError) -> None:
-        """Show a service's refusal beside the field it is about, or over the form."""
-        self.add_error(refusal.field if refusal.field in self.fields else None, [str(r) for r in refusal.reasons])
+        """Show each reason of a service's refusal beside the field it is about, or over the form."""
+        for reason in refusal.reasons:
+            field = refusal.field or next((name for name, words in ASKED.items() if words == reason), "")
+            self.add_error(field if field in self.fields else None, str(reason))
 
 
 class ReplyForm(TicketForm):

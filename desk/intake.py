@@ -102,7 +102,7 @@ class IntakeForm(forms.Form):
         label=_("Phone number"),
         required=False,
         max_length=80,
-        help_text=_("Customers we know appear below. Also their last four digits, account number or name."),
+        help_text=_("Or the last four digits, an account number or a name: customers on file appear below."),
         widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off", "autofocus": True}),
     )
     customer = forms.CharField(required=False, widget=forms.HiddenInput)

@@ -222,6 +222,11 @@ def visits_due(person: Any) -> int:
     return tally(person, now=clock.now()).get("dispatch", 0)
 
 
+def in_hand(counts: dict[str, int]) -> int:
+    """Of the counts of my queue's tabs, the figure beside its title: what is open and mine to look after."""
+    return counts["todo"] + counts["waiting"]
+
+
 def shown(count: int) -> str:
     """A count as people read it: beyond 999 nobody counts on."""
     return "999+" if count >= MOST_COUNTED else str(count)

@@ -176,8 +176,8 @@ def list_view(
     return ListView(
         listing=listing,
         title=_("Team queue") if team else _("My queue"),
-        total=lists.shown(sum(counts[part] for part in lists.PARTS) if team else counts["todo"] + counts["waiting"]),
-        tabs=[] if team else _tabs(person, listing, counts, now=now),
+        total=lists.shown(sum(counts[part] for part in lists.PARTS) if team else lists.in_hand(counts)),
+        tabs=[] if team else _tabs(listing, counts),
         groups=_groups(rows, counts, begun=place.part if place else -1) if team else [{"rows": rows}],
         more_url=f"{url}{'&' if '?' in url else '?'}{lists.urlencode({'after': then})}" if then else "",
         url=url,
@@ -198,7 +198,7 @@ def _all_words(total: int) -> str:
     return _("All %(total)d of this list") % {"total": total}
 
 
-def _tabs(person: Any, listing: Listing, counts: dict[str, int], *, now: datetime) -> list[dict[str, Any]]:
+def _tabs(listing: Listing, counts: dict[str, int]) -> list[dict[str, Any]]:
     words = {
         "todo": _("To do"),
         "waiting": _("Waiting"),
@@ -211,8 +211,7 @@ def _tabs(person: Any, listing: Listing, counts: dict[str, int], *, now: datetim
             "words": words[tab],
             "count": lists.shown(counts[tab]),
             "current": tab == listing.tab,
-            # The feed counts what I own; where more belongs to the list, its figure would be the wrong one.
-            "key": "todo" if tab == "todo" and len(lists.to_do(person, now)) == 1 else "",
+            "key": f"tab.{tab}",
         }
         for tab in lists.TABS
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from common.transitions import refusals
+from common.transitions import fits, refusals
 from sla.models import Deadline
 from sla.states import DeadlineState
 from tickets import exceptions
@@ -41,7 +41,8 @@ class Verb:
 
 @dataclass(frozen=True)
 class Verbs:
-    """The bar: what belongs to this state first; the rest is in the menu behind it."""
+    """The bar: what this state can lead to, greyed where something else stands against it; the rest is in the menu
+    behind it, each with its reason."""
 
     bar: list[Verb]
     milestones: list[dict[str, Any]]
@@ -114,11 +115,22 @@ def verbs_of(ticket: Ticket, person: Any, listing: Listing, *, deadlines: list[D
         more.append(verb("extend_pause", _("Allow a longer pause"), "hourglass", resting, asks=True))
     if person.may("tickets.cancel"):
         more.append(verb("cancel", _("Cancel the ticket"), "x", refusals(ticket.cancel), asks=True, kind="danger"))
-    if ticket.is_open:
-        bar, behind = [*moving, resolve], [*more, *ending]
-    else:
-        summing = verb("summarize", _("Write a summary"), "square-pen", summary_refusals(ticket), asks=True)
-        bar, behind = ending, [summing, *moving, resolve, *more]
+    summing = verb("summarize", _("Write a summary"), "square-pen", summary_refusals(ticket), asks=True)
+    steps = [*moving, resolve, *ending]
+    leads = {
+        "start": ticket.start,
+        "take": ticket.start,
+        "wait": ticket.wait,
+        "hold": ticket.hold,
+        "resume": ticket.resume,
+        "submit_for_review": ticket.submit_for_review,
+        "review": ticket.pass_review,
+        "resolve": ticket.resolve,
+        "confirm": ticket.close,
+        "reopen": ticket.reopen,
+    }
+    bar = [step for step in steps if fits(leads[step.name])]
+    behind = [*([] if ticket.is_open else [summing]), *more, *(step for step in steps if step not in bar)]
     return Verbs(bar, _milestones(ticket, listing), sorted(behind, key=lambda verb: bool(verb.reasons)))
 
 
@@ -136,5 +148,5 @@ def _milestones(ticket: Ticket, listing: Listing) -> list[dict[str, Any]]:
             "url": address("do", ticket, listing, names.get(milestone, milestone)),
         }
         for milestone, column in MILESTONES.items()
-        if milestone != "on_site" or ticket.needs_visit
+        if (milestone != "on_site" or ticket.needs_visit) and (ticket.is_open or getattr(ticket, column))
     ]

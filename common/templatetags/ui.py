@@ -50,6 +50,12 @@ def moment(value: datetime | None) -> SafeString | str:
 
 
 @register.filter
+def wrongs(form: Any) -> int:
+    """How many things a form that came back asks to put right."""
+    return sum(map(len, form.errors.values()))
+
+
+@register.filter
 def when(value: datetime | None) -> str:
     return clockface.when(value) if value else ""
 

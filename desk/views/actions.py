@@ -19,7 +19,7 @@ from cases.attachments import received
 from common.errors import DomainError, InvalidInput, StaleVersion
 from desk import forms, sending
 from desk.conversation import Entry, last_change, meanwhile, turns
-from desk.doors import requires, roles
+from desk.doors import not_allowed, requires
 from desk.forms import one_time_key
 from desk.lists import Listing, address
 from desk.sending import Sending
@@ -400,16 +400,6 @@ def _ask(
     }
     template = "desk/_act.html" if request.headers.get("HX-Request") else "desk/_act_page.html"
     return render(request, template, context, status=status)
-
-
-def not_allowed(request: HttpRequest, ability: str) -> HttpResponse:
-    """403: what the role lacks, and who can do it instead."""
-    able = roles(ability)
-    if not request.headers.get("HX-Request"):
-        return render(request, "desk/_refused.html", {"roles": able}, status=403)
-    response = render(request, "desk/_refused_note.html", {"roles": able}, status=403)
-    response["HX-Retarget"], response["HX-Reswap"] = "#notices", "beforeend"
-    return response
 
 
 urlpatterns = [path("desk/c/<str:number>/do/<slug:name>/", do, name="do")]

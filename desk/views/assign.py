@@ -21,8 +21,7 @@ from common import clock, typed
 from common.errors import DomainError, StaleVersion
 from desk.assigning import AssignForm, Assignment, send
 from desk.dispatch import Board
-from desk.doors import requires
-from desk.views.actions import not_allowed
+from desk.doors import not_allowed, requires
 from desk.views.dispatch import asked
 
 

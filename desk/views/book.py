@@ -24,10 +24,9 @@ from common import clock, typed
 from common.errors import DomainError, StaleVersion
 from desk import intake
 from desk.booking import BookForm, Week, book, countdown, live_hold, needs_in, week
-from desk.doors import requires
+from desk.doors import not_allowed, requires
 from desk.forms import choice, one_time_key, text
 from desk.presenters_visits import VisitPane
-from desk.views.actions import not_allowed
 from desk.views.assign import find_visit
 from desk.views.visits import VisitForm, offer_override
 from tickets.models import Ticket

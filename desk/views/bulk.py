@@ -21,11 +21,10 @@ from common import clock, typed
 from common.errors import DomainError
 from desk import bulk, lists
 from desk.bulkforms import BulkForm
-from desk.doors import requires
+from desk.doors import not_allowed, requires
 from desk.forms import one_time_key
 from desk.lists import Listing
 from desk.models import BulkItem, BulkJob
-from desk.views.actions import not_allowed
 from tickets.models import Ticket
 
 SHOWN = 12  # of the chosen tickets, in the form

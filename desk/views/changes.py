@@ -30,7 +30,7 @@ from cases.states import ClockState
 from common import clock
 from desk import here
 from desk.doors import FRAME, requires
-from desk.lists import MOST_COUNTED, CountUpTo
+from desk.lists import MINE_PARTS, MOST_COUNTED, CountUpTo, in_hand, shown
 from desk.sending import NOT_SENT, sends_now
 from notifications import notices
 from notifications.models import Message
@@ -52,7 +52,7 @@ def changes(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     cursor, facts = _changed(user, _key(request, "since"), now)
     on, left = _key(request, "on"), _key(request, "left")
-    told, sees, sender = _counts(user, now, on)
+    told, sees, sender = _counts(user, now, on, tabs=request.GET.get("tabs") == "1")
     facts += told
     if left:
         here.leave(left, user)
@@ -105,9 +105,9 @@ def _key(request: HttpRequest, name: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
-def _counts(user: Any, now: datetime, on: int | None) -> tuple[list[dict[str, Any]], bool, str]:
-    """My work to do, what of it is overdue, my unread notices, the visits due where I arrange them; whether I may see
-    the case `on`, and whose reply to it is about to leave: one query."""
+def _counts(user: Any, now: datetime, on: int | None, *, tabs: bool) -> tuple[list[dict[str, Any]], bool, str]:
+    """My work to do, what of it is overdue, my unread notices, the visits due where I arrange them; with `tabs` the
+    figures of my queue's tabs; whether I may see the case `on`, and whose reply to it is about to leave: one query."""
     mine = Case.objects.filter(OPEN, owner=OuterRef("pk")).order_by().values("owner")
     over = mine.filter(clock_state=ClockState.RUNNING, sort_due_at__lt=now)
     unread = (
@@ -119,17 +119,19 @@ def _counts(user: Any, now: datetime, on: int | None) -> tuple[list[dict[str, An
     def count(rows: Any) -> Any:
         return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n")), Value(0))
 
-    visits = {}
-    if user.may("dispatch.change"):
-        visits = {
-            f"visits_{number}": CountUpTo(part.order_by().values("pk")[:MOST_COUNTED])
-            for number, part in enumerate(due(now))
-        }
+    def columns(name: str, parts: list[Any]) -> dict[str, Any]:
+        counted = [CountUpTo(part.order_by().values("pk")[:MOST_COUNTED]) for part in parts]
+        return {f"{name}_{number}": count for number, count in enumerate(counted)}
+
+    visits = columns("visits", due(now)) if user.may("dispatch.change") else {}
+    of_tab = {tab: columns(f"tab_{tab}", parts(user, now)) for tab, parts in MINE_PARTS.items()} if tabs else {}
+    listed = {name: count for counts in of_tab.values() for name, count in counts.items()}
     found = (
         User.objects.filter(pk=user.pk)
         .annotate(todo=count(mine.filter(state__in=TO_DO)), over=count(over), unread=count(unread), **visits)
         .annotate(sees=Exists(Case.objects.visible_to(user).filter(pk=on)), sender=Subquery(sends_now(on, user)))
-        .values("todo", "over", "unread", "presence", "sees", "sender", *visits)
+        .annotate(**listed)
+        .values("todo", "over", "unread", "presence", "sees", "sender", *visits, *listed)
         .get()
     )
     counts = {
@@ -141,6 +143,10 @@ def _counts(user: Any, now: datetime, on: int | None) -> tuple[list[dict[str, An
     }
     if visits:
         counts["rail.dispatch"] = sum(found[name] for name in visits)
+    if of_tab:
+        tally = {tab: sum(found[name] for name in counts) for tab, counts in of_tab.items()}
+        counts |= {f"tab.{tab}": shown(number) for tab, number in tally.items()}
+        counts["tab.all"] = shown(in_hand(tally))
     return [counts, {"kind": "presence", "presence": found["presence"]}], found["sees"], found["sender"] or ""
 
 

@@ -49,7 +49,13 @@ class Group:
 @vary_on_headers("HX-Request")
 def find(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()[:100]
-    context = {"query": query, "groups": results(request, query), "archive_url": everything(request, query)}
+    groups = results(request, query)
+    context = {
+        "query": query,
+        "groups": groups,
+        "nothing": not any(group.key != "actions" for group in groups),
+        "archive_url": everything(request, query),
+    }
     template = "desk/_find.html" if request.headers.get("HX-Request") else "desk/find.html"
     return render(request, template, context)
 

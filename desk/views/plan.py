@@ -19,8 +19,7 @@ from appointments.windows import Window
 from common import clock
 from desk import plans
 from desk.dispatch import Look
-from desk.doors import requires
-from desk.views.actions import not_allowed
+from desk.doors import not_allowed, requires
 from desk.views.dispatch import asked
 
 

@@ -34,7 +34,7 @@ def show_list(request: HttpRequest, listing: Listing, template: str) -> HttpResp
         request.user, listing, now=clock.now(), after=request.GET.get("after", ""), with_teams=not fragment
     )
     if fragment:
-        return render(request, "desk/_rows.html", {"list": view})
+        return render(request, "desk/_rows.html", {"list": view, "anew": view.first})
     return render(request, template, {"list": view})
 
 

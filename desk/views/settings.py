@@ -201,7 +201,7 @@ def calendars(request: HttpRequest) -> HttpResponse:
             "zone": calendar.zone.key,
             "weekdays": [clockface.weekday(day) for day in WEEK],
             "hours": [
-                (clockface.weekday(day), ", ".join(str(part) for part in segments))
+                (clockface.weekday(day), ", ".join(str(part).replace("-", "–") for part in segments))
                 for day, segments in zip(WEEK, calendar.week, strict=True)
             ],
             "through": calendar.complete_through,

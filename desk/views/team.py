@@ -13,9 +13,8 @@ from django.views.decorators.http import require_GET, require_POST
 from django.views.decorators.vary import vary_on_headers
 
 from common.errors import DomainError
-from desk.doors import requires
+from desk.doors import not_allowed, requires
 from desk.lists import TEAM, Listing
-from desk.views.actions import not_allowed
 from desk.views.queue import show_list
 from tickets.services import take_next_ticket
 

@@ -30,9 +30,8 @@ from cases.facts import listed
 from common import clock, typed
 from common.errors import DomainError
 from desk.dispatch import place, what, when
-from desk.doors import requires
+from desk.doors import not_allowed, requires
 from desk.forms import text
-from desk.views.actions import not_allowed
 from desk.views.assign import crew_words, find_visit, go
 
 MOST = 40

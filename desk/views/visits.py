@@ -24,10 +24,9 @@ from appointments.states import Exclusion, Side
 from common import clock
 from common.errors import DomainError, StaleVersion
 from desk.conversation import last_change
-from desk.doors import requires, roles
+from desk.doors import not_allowed, requires, roles
 from desk.forms import choice, one_time_key, text
 from desk.presenters_visits import VisitPane
-from desk.views.actions import not_allowed
 from desk.views.assign import find_visit, go
 
 Given = dict[str, Any]
@@ -165,6 +164,8 @@ ACTIONS: dict[str, VisitAction] = {
 def show_visit(request: HttpRequest, visit: Appointment, *, status: int = 200, **context: Any) -> HttpResponse:
     pane = VisitPane(visit, request.user, now=clock.now())
     user: Any = request.user
+    if user.may("dispatch.open"):
+        request.stands_at = reverse("desk:dispatch")  # type: ignore[attr-defined]
     context |= {"pane": pane, "visit": visit, "may_print": user.may("appointments.book")}
     return render(request, "desk/visit.html", context, status=status)
 

@@ -98,7 +98,10 @@ def office(visit: Any) -> Office:
         outage = outages.enter_outage(region=hit, text_zh="光缆故障。", text_en="A fiber is cut.", by=office.supervisor)
         if ended:
             outages.end_outage(outage_id=outage.pk, by=office.supervisor)
-    ticket = taken(timedelta(hours=1), subject="网络断断续续", type="fault", needs_visit=True, description="晚上更慢")
+    word = "W" * 120  # people type what has no space in it
+    ticket = taken(
+        timedelta(hours=1), subject=f"网络断断续续 {word}", type="fault", needs_visit=True, description="晚上更慢"
+    )
     handling.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent)
     conversation.reply_to_customer(ticket_id=ticket.pk, body="We are on it.\nA visit follows.", by=agent)
     conversation.add_internal_note(ticket_id=ticket.pk, body="Splitter 3", by=agent)
@@ -305,6 +308,9 @@ def tour(
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > page.viewport_size["width"]:  # type: ignore[index]
             found.append(f"{place.name}: {width} px wide")
+        # The staff's frame is as tall as the window: its parts scroll, and what only ears hear adds nothing.
+        if page.locator(".app").count() and page.evaluate("document.documentElement.scrollHeight > innerHeight"):
+            found.append(f"{place.name}: taller than the window")
     return found
 
 

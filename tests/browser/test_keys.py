@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.urls import reverse
 from playwright.sync_api import expect
 
 from common import clock
 from desk.forms import ReplyForm
+from desk.views.actions import ACTIONS
 from tests import builders
 from tickets import conversation, services
 from tickets.models import Ticket
@@ -63,13 +65,45 @@ def test_the_queue_by_keys(visit: Any, say: Words) -> None:
     page.keyboard.press("]")
     expect(heading).to_have_text("Line 2")
     expect(heading).to_be_focused()
-    page.keyboard.press("e")
-    dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("textbox").first).to_be_focused()
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
     page.go_back()
     expect(heading).to_have_text("Line 1")
+
+
+def test_a_step_by_keys_keeps_what_was_typed_and_gives_the_focus_back(visit: Any, say: Words) -> None:
+    agent = builders.person("agent", language="en")
+    ticket = queue_of_three(agent)[0]
+    page = visit(agent)
+    page.goto(reverse("desk:case", args=[ticket.number]))
+    page.keyboard.press("e")
+    dialog = page.get_by_role("dialog")
+    what = dialog.get_by_role("textbox").first
+    expect(what).to_be_focused()
+    page.keyboard.type("New splitter")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    resolve = say.of(ACTIONS["resolve"].title)
+    expect(page.locator("#steps").get_by_role("link", name=resolve)).to_be_focused()
+    # The palette reaches every step of the ticket, and says its key.
+    page.keyboard.press("Control+k")
+    results = page.get_by_role("listbox", name=say("Results"))
+    step = results.get_by_role("option").filter(has_text=resolve)
+    expect(step.locator(".kbd")).to_have_text("E")
+    page.keyboard.type(resolve)
+    expect(results.get_by_role("option").first).to_have_text(f"{resolve}E")
+    page.keyboard.press("Enter")
+    expect(what).to_have_value("New splitter")
+    dialog.get_by_role("radio").first.check()
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text(say.of(ACTIONS["resolve"].done))).to_be_visible()
+    expect(dialog).to_be_hidden()
+    # What the menu behind the bar leads to shuts the menu, and the focus comes back to what opens it.
+    more = page.locator(".verbs-more")
+    more.locator("summary").click()
+    more.get_by_role("link", name=say("Write a summary")).click()
+    expect(dialog).to_be_visible()
+    expect(more).not_to_have_attribute("open", "")
+    page.keyboard.press("Escape")
+    expect(more.locator("summary")).to_be_focused()
 
 
 def test_rows_are_ticked_and_answered_together_by_keys(visit: Any, say: Words) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from datetime import timedelta
 
 import pytest
@@ -295,6 +296,20 @@ def test_reassigning_in_the_row(center, ticket, who):
     assert f"{ticket.number} is now with {agent}." in text(answer)
     assert "<form" not in text(answer)
     assert owner_of(ticket) == agent
+
+
+def test_each_person_is_offered_with_what_they_have_open_the_least_first(center, ticket):
+    busy, idle = center.agents[0], center.agents[1]
+    for _ in range(2):
+        mine = builders.ticket(busy, customer=center.customer, team=center.repair, at=NOW)
+        services.take_ticket(ticket_id=mine.pk, by=busy, at=NOW)
+    form = text(signed_in(center.lead).get(address(ticket), **HTMX))
+    lines = re.findall(r"<option[^>]*>([^<]*open \d+)</option>", form)
+    mine = Ticket.objects.filter(owner=busy).open().count()
+    assert f"open {mine}" in next(line for line in lines if line.startswith(busy.name))
+    present = [int(line.rsplit(" ", 1)[1]) for line in lines if "Offline" not in line]
+    assert present == sorted(present)
+    assert any(line.startswith(idle.name) for line in lines)
 
 
 def test_reassigning_without_script_returns_to_the_board(center, ticket):

@@ -275,6 +275,15 @@ def test_an_unknown_action_is_not_there(client, agent, ticket):
 # --- the composer ----------------------------------------------------------------------------------------------------
 
 
+def test_each_thing_that_is_missing_is_said_at_its_field_and_counted(client, agent, ticket):
+    answer = send(client, agent, ticket, "resolve", {"resolution": " ", "went_well": "Quick"}, HTMX)
+    assert answer.status_code == 409
+    assert "2 things to put right" in answer.text
+    assert answer.text.count('href="#id_resolution">Write down what fixed it first.') == 1
+    assert answer.text.count('id="id_verified_error"') == 1
+    assert "Quick" in answer.text
+
+
 def test_send_and_wait_and_send_and_resolve(client, agent, ticket):
     send(client, agent, ticket, "reply", {"body": "Which lamp?", "then": "wait", "reason": "documents"})
     assert fresh(ticket).state == "pending"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from sla import sweep as sweeping
 from sla.sweep import sweep
 from tests import builders
 from tests.builders import MONDAY
-from tickets import services
+from tickets import ending, services
 
 pytestmark = pytest.mark.django_db
 
@@ -117,6 +118,35 @@ def test_a_deadline_that_passes_changes_the_counts_without_any_event(client, age
     with at(16):
         late = poll(client, answer.json()["cursor"], answer["ETag"])
         assert (late.status_code, counts(late)["due"], counts(late)["rail.queue"]) == (200, 1, 1)
+
+
+def test_the_figures_of_my_queue_move_together_and_only_where_they_are_shown(client, agent):
+    """What the tabs and the title say after a step is what the page itself would say if it were made anew."""
+    lead = builders.person("lead", language="en", team=agent.team)
+
+    def told():
+        facts = counts(client.get(reverse("desk:changes"), {"tabs": "1"}))
+        return [facts[f"tab.{tab}"] for tab in ("all", "todo", "waiting", "visits", "done")]
+
+    def written():
+        text = client.get("/desk/").content.decode()
+        return [
+            re.search(rf'data-count="tab.{tab}">(.*?)<', text)[1]
+            for tab in ("all", "todo", "waiting", "visits", "done")
+        ]
+
+    with at(0):
+        first, second, third = (builders.ticket(agent, customer=None) for _ in range(3))
+        for ticket in (first, second, third):
+            services.take_ticket(ticket_id=ticket.pk, by=agent)
+        assert told() == written() == ["3", "3", "0", "0", "0"]
+        assert "tab.todo" not in counts(poll(client))
+        services.wait_for_customer(ticket_id=first.pk, reason="documents", by=agent)
+        ending.resolve_ticket(ticket_id=second.pk, resolution="Done.", verified="test", by=agent)
+        services.submit_for_review(ticket_id=third.pk, by=agent)
+        assert told() == written() == ["2", "1", "1", "0", "1"]
+        client.force_login(lead)
+        assert told() == written() == ["1", "1", "0", "0", "0"]
 
 
 def test_the_work_of_another_team_is_not_told(client, agent):

@@ -304,3 +304,22 @@ def test_who_may_register(client, name):
         client.force_login(builders.person(role))
         assert client.get(address).status_code == status
     assert client.post(reverse("desk:new"), typed()).status_code == 403
+
+
+def test_who_may_not_reads_who_can_and_finds_the_way_back(client):
+    client.force_login(builders.person("auditor", language="en"))
+    page = client.get("/desk/new/", headers={"Accept-Language": "en"})
+    assert page.status_code == 403
+    assert "These roles can: Agent, Senior agent" in page.text
+    assert 'href="/desk/"' in page.text
+    note = client.get("/desk/new/customer/", headers={"Accept-Language": "en", "HX-Request": "true"})
+    assert (note.status_code, note["HX-Retarget"]) == (403, "#notices")
+    assert "<html" not in note.text
+    client.force_login(builders.person("administrator", language="en"))  # no desk: the page without its frame
+    assert "Your role does not include this page" in client.get("/desk/new/").text
+
+
+def test_an_empty_queue_says_what_it_means_to_whom(client):
+    for role, words in (("auditor", "You handle no tickets"), ("agent", "Your queue is clear")):
+        client.force_login(builders.person(role, language="en"))
+        assert words in client.get("/desk/", headers={"Accept-Language": "en"}).text

@@ -71,6 +71,17 @@ def test_unassigned_first_then_what_falls_due_first(agent):
     assert subjects(agent) == ["older", "fresh", "taken long ago"]
 
 
+def test_rows_asked_for_anew_bring_the_figure_beside_the_title_and_later_pages_do_not(client, agent, monkeypatch):
+    monkeypatch.setattr(lists, "PAGE", 2)
+    for number in range(3):
+        opened(agent, f"free {number}", at=MONDAY + timedelta(minutes=number))
+    client.force_login(agent)
+    anew = client.get("/desk/team/", headers={"HX-Request": "true"}).text
+    assert '<span id="list-total" hx-swap-oob="innerHTML">3</span>' in anew
+    more = list_view(agent, Listing(TEAM), now=NOW).more_url
+    assert "list-total" not in client.get(more, headers={"HX-Request": "true"}).text
+
+
 def test_the_assignee_stands_in_the_row(client, agent):
     opened(agent, "taken", taken=True)
     text = get(client, builders.person("lead", language="en")).text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.core.cache import cache
@@ -245,6 +245,17 @@ def test_a_resolved_ticket_offers_confirming_and_reopening_first(agent, ticket):
     assert pane(ticket, agent).verbs.more[0].name == "summarize"
 
 
+def test_the_bar_has_what_the_state_leads_to_and_the_menu_says_why_not_the_rest(client, agent, ticket):
+    verbs = pane(ticket, agent).verbs
+    assert [verb.name for verb in verbs.bar] == ["wait", "hold", "submit_for_review", "resolve"]
+    rest = {verb.name: verb.reasons for verb in verbs.more}
+    why_not = ("This is not possible while the state is “In progress”.",)
+    assert {rest[name] for name in ("start", "resume", "confirm", "reopen")} == {why_not}
+    ending.cancel_ticket(ticket_id=ticket.pk, reason="twice", by=builders.person("lead"), at=NOW)
+    assert (pane(ticket, agent).verbs.bar, pane(ticket, agent).verbs.milestones) == ([], [])
+    assert 'id="steps"' not in open_page(client, agent, ticket).text
+
+
 def test_milestones_belong_to_faults_and_show_their_time(agent, ticket):
     handling.reach_milestone(ticket_id=ticket.pk, milestone="located", by=agent, at=NOW)
     assert [(m["words"], m["at"]) for m in pane(ticket, agent).verbs.milestones] == [
@@ -255,10 +266,10 @@ def test_milestones_belong_to_faults_and_show_their_time(agent, ticket):
     assert pane(enquiry, agent).verbs.milestones == []
 
 
-def test_at_most_four_clocks_are_in_front_and_none_is_lost(agent):
+def test_at_most_three_clocks_are_in_front_and_none_is_lost(agent):
     ticket = builders.ticket(agent, type="fault", complex=True, needs_visit=True, channel="phone", customer=None)
     clocks = pane(ticket, agent).clocks
-    assert len(clocks.shown) == 4
+    assert len(clocks.shown) == 3
     assert all(clock.live for clock in clocks.shown)
     assert len(clocks.shown) + len(clocks.folded) == Deadline.objects.filter(case=ticket).count()
     assert [clock.name for clock in [*clocks.shown, *clocks.folded] if clock.statutory] == ["Legal repair limit · 48 h"]
@@ -388,3 +399,30 @@ def test_a_deadline_of_another_ticket_is_not_explained_here(client, agent, ticke
     stranger = builders.person("agent", team=builders.team("elsewhere"))
     own = Deadline.objects.filter(case=ticket).first()
     assert open_page(client, stranger, ticket, "explain", own.pk).status_code == 404
+
+
+# --- what was planned and what fixed it ------------------------------------------------------------------------------
+
+
+def said(ticket, person):
+    return [(entry.words, entry.said) for entry in pane(ticket, person).conversation.entries if entry.said]
+
+
+def test_the_plan_and_what_fixed_it_stand_under_their_facts_as_long_as_they_hold(client, agent, ticket):
+    handling.plan_ticket(
+        ticket_id=ticket.pk, plan="Change <b>the splitter</b>", due_on=date(2026, 3, 4), cost="80", by=agent, at=NOW
+    )
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="New splitter.", verified="test", by=agent, at=NOW)
+    plan = "Change <b>the splitter</b>\nUntil 4 Mar 2026\nCost: 80"
+    assert said(ticket, agent) == [("Handling plan written", plan), ("Resolved. Tested by us", "New splitter.")]
+    page = open_page(client, agent, ticket).text
+    assert "Change &lt;b&gt;the splitter&lt;/b&gt;<br>Until 4 Mar 2026" in page
+    ending.reopen_ticket(ticket_id=ticket.pk, reason="Red again", by=agent, at=NOW)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="New cable.", verified="test", by=agent, at=NOW)
+    assert [words for _fact, words in said(ticket, agent)] == [plan, "New cable."]
+
+
+def test_what_a_reply_says_already_is_not_said_twice(agent, ticket):
+    talk.reply_to_customer(ticket_id=ticket.pk, body="It was the splitter.", by=agent, at=NOW)
+    ending.resolve_ticket(ticket_id=ticket.pk, resolution="It was the splitter.", verified="test", by=agent, at=NOW)
+    assert said(ticket, agent) == []

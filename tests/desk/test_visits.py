@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -256,3 +257,11 @@ def test_a_long_life_costs_no_more_than_a_short_one(client, zhao):
             appointment_id=visit.pk, starts_at=TUESDAY_TEN + timedelta(days=day), by=None, side="us", at=MONDAY
         )
     assert cost() <= short + 1  # at most one more: the names of those who went before
+
+
+def test_a_visit_stands_at_dispatch_for_who_may_open_it(client, zhao):
+    visit = book()
+    for role, place in (("dispatcher", "/desk/dispatch/"), ("agent", "/desk/")):
+        signed_in(client, role)
+        page = client.get(f"/desk/c/{visit.number}/", headers=EN).text
+        assert re.findall(r'href="([^"]*)" aria-current="page"', page)[0] == place

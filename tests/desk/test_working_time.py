@@ -231,7 +231,7 @@ def test_the_duty_roster_is_kept(client, dispatcher):
     head = builders.person("head", name="Hans", team=None)
     send(client, "add_duty", person=head.pk, end_time="08:00", **DUTY)
     text = page(client)
-    assert "Mon 2 Mar 2026, 08:00–9 Mar, 08:00" in text
+    assert "Mon 2 Mar 2026, 08:00 – 9 Mar, 08:00" in text
     assert "Hans" in text
     twice = send(client, "add_duty", person=head.pk, end_time="08:00", **DUTY)
     assert (twice.status_code, Duty.objects.count()) == (422, 1)

@@ -131,7 +131,8 @@ customElements.define("draft-box", DraftBox);
 // GET <data-feed>?since=<cursor> answers {cursor, now, facts: [{kind, ...}]} or 304. Every fact becomes a DOM event:
 //   ticket.changed {id, version} -> "ticket-changed" on [data-ticket="<id>"] whose data-version (the length of its
 //                                   timeline: the sweep moves it too) differs (hx-trigger there)
-//   counts {<key>: n, ...}       -> text of [data-count="<key>"]; the rail listens to "rail.<entry>", the tab title to "due"
+//   counts {<key>: n, ...}       -> text of [data-count="<key>"]; the rail listens to "rail.<entry>", the tab title to "due";
+//                                   where a page shows figures of my queue's tabs it asks for "tab.<tab>" as well
 //   anything else                -> "feed:<kind>" on the body, with the fact as detail
 // On a page with [data-here="<id>"] it also says who is at that ticket, and, by body[data-writing], who writes; the answer
 // has a fact "here" then. The event "feed:now" on the body asks at once.
@@ -148,6 +149,7 @@ function question() {
   if (on) asked.set("on", on);
   if (on && body.dataset.writing) asked.set("writing", "1");
   if (feed.on && feed.on !== on) asked.set("left", feed.on);
+  if (document.querySelector("[data-count^='tab.']")) asked.set("tabs", "1");
   feed.on = on;
   return `${body.dataset.feed}?${asked}`;
 }
@@ -293,6 +295,7 @@ document.addEventListener("click", (e) => {
   if (opener) openDialog(document.getElementById(opener.dataset.open));
   if (e.target.closest("[data-close]")) e.target.closest("dialog")?.close();
   if (e.target.matches("dialog")) e.target.close(); // the backdrop
+  e.target.closest("[data-dismiss]")?.closest(".banner").remove();
   const view = e.target.closest("[data-show]");
   if (view) showPane(view.dataset.show);
   for (const menu of all("details.menu[open]")) if (!menu.contains(e.target)) menu.open = false;
@@ -303,6 +306,10 @@ function openDialog(dialog) {
   dialog.querySelector("[hx-trigger~=dialog-open]")?.dispatchEvent(new CustomEvent("dialog-open"));
 }
 body.addEventListener("dialog-done", () => all("dialog[open]").forEach((dialog) => dialog.close()));
+// What was done last is said until the next thing is done.
+body.addEventListener("htmx:beforeSwap", (e) => {
+  if (e.detail.target.id === "main" && e.detail.xhr.status < 400) for (const said of all("#notices .banner-done")) said.remove();
+});
 // On a narrow window one pane shows at a time; between, the customer is a drawer. data-show="queue|ticket|customer".
 function showPane(view) {
   const panes = document.getElementById("panes");
@@ -315,7 +322,7 @@ function showPane(view) {
 // The answer of desk:find for htmx: groups of <li role="option" id="…" data-href="…">. The first one is chosen.
 const palette = document.getElementById("palette");
 const searchBox = palette?.querySelector("input");
-const options = () => all("[role=option]", palette);
+const options = () => all("[role=option]:not([aria-disabled])", palette);
 function choose(option) {
   for (const other of options()) other.setAttribute("aria-selected", String(other === option));
   if (option) searchBox.setAttribute("aria-activedescendant", option.id);
@@ -323,15 +330,49 @@ function choose(option) {
   searchBox.setAttribute("aria-expanded", String(Boolean(option)));
   option?.scrollIntoView({ block: "nearest" });
 }
-const run = (option) => { location.href = option.dataset.href; };
+// What can be done with the ticket beside the list: its own buttons are pressed, so words, icons and keys are theirs.
+const STEPS = ["#steps .btn", ".composer-tabs label", "#customer a[data-key]", "a.fchip[data-key]:not([data-key=s])", ".verbs-more .menu-list .btn"];
+const MOST_STEPS = 8;
+const wordsOf = (step) => (step.querySelector(".fchip-k") || step).textContent.trim();
+function offerSteps() {
+  const asked = searchBox.value.trim().toLowerCase();
+  const steps = STEPS.flatMap((place) => all(place))
+    .filter((step) => !step.matches("[aria-disabled=true]") && wordsOf(step).toLowerCase().includes(asked))
+    .slice(0, MOST_STEPS);
+  if (!steps.length) return;
+  palette.querySelector("#find-none")?.remove();
+  const group = palette.querySelector("template").content.cloneNode(true).firstElementChild;
+  const [pattern] = all("[role=option]", group);
+  group.querySelector(".palette-group").append(` ${document.getElementById("ticket-head")?.dataset.number || ""}`);
+  pattern.replaceWith(...steps.map((step, n) => {
+    const option = pattern.cloneNode(true);
+    const icon = !step.matches(".fchip") && step.querySelector("svg");
+    if (icon) option.querySelector("svg").replaceWith(icon.cloneNode(true));
+    option.querySelector(".palette-text").textContent = wordsOf(step);
+    option.querySelector(".kbd").textContent = step.getAttribute("aria-keyshortcuts")?.toUpperCase() || "";
+    return Object.assign(option, { id: `find-here-${n + 1}`, step });
+  }));
+  palette.querySelector("#palette-results").prepend(group);
+}
+function run(option) {
+  if (!option.step) { location.href = option.dataset.href; return; }
+  palette.close();
+  press(option.step);
+}
+// Pressed by its key or from the palette: what it opens gives the focus back to it.
+function press(element) {
+  element.focus({ preventScroll: true });
+  element.click();
+}
 function openPalette() {
   palette.showModal();
   searchBox.select();
+  searchBox.dispatchEvent(new CustomEvent("palette-open"));
 }
 if (palette) {
   document.querySelector("[data-palette]").addEventListener("click", (e) => { e.preventDefault(); openPalette(); });
-  palette.addEventListener("htmx:afterSwap", () => choose(options()[0]));
-  palette.addEventListener("click", (e) => { const option = e.target.closest("[role=option]"); if (option) run(option); });
+  palette.addEventListener("htmx:afterSwap", () => { offerSteps(); choose(options()[0]); });
+  palette.addEventListener("click", (e) => { const option = e.target.closest("[role=option]:not([aria-disabled])"); if (option) run(option); });
   palette.addEventListener("submit", (e) => {
     const chosen = palette.querySelector("[aria-selected=true]");
     if (chosen) { e.preventDefault(); run(chosen); }
@@ -387,7 +428,7 @@ document.addEventListener("keydown", (e) => {
   if (!target || target.disabled) return;
   e.preventDefault();
   if (target.matches(FIELDS)) target.focus();
-  else target.click();
+  else press(target);
 });
 // What no element is pressed for; answers whether it was one of these keys.
 function moves(key) {
@@ -421,11 +462,15 @@ function neighbor(step) {
   const list = rows();
   list[list.findIndex((row) => row.hasAttribute("aria-current")) + step]?.click();
 }
+// The place where one is, is in sight: the row in a long list, the tab in a row of many.
+const inSight = (element) => element?.scrollIntoView({ block: "nearest", inline: "nearest" });
+for (const place of all("a.qrow[aria-current],.tabs [aria-current]")) inSight(place);
 // The row that opened a ticket by htmx becomes the current one; the list itself is not rendered again.
 body.addEventListener("htmx:afterRequest", (e) => {
   if (!e.detail.successful || !e.target.matches("a.qrow")) return;
   for (const row of rows()) row.removeAttribute("aria-current");
   e.target.setAttribute("aria-current", "true");
   e.target.classList.add("is-seen");
+  inSight(e.target);
   showPane("ticket");
 });

@@ -19,6 +19,11 @@ document.addEventListener("click", (e) => {
 const dialog = find("act");
 body.addEventListener("htmx:afterSwap", (e) => {
   if (e.detail.target.id === "act-body" && dialog && !dialog.open) {
+    // A menu that led here is shut, and the focus comes back to what opens it.
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
     dialog.showModal();
     dialog.querySelector("[autofocus]")?.focus();
   }
@@ -109,10 +114,11 @@ document.addEventListener("change", (e) => {
   if (e.target.matches("[data-submit]")) e.target.form.requestSubmit();
 });
 document.addEventListener("click", (e) => {
-  if (e.target.matches(".composer-tabs label")) setTimeout(() => {
-    const mode = e.target.querySelector("input");
-    if (mode.checked) document.querySelector(`draft-box.${mode.id} textarea`)?.focus();
-  }, 0);
+  if (!e.target.matches(".composer-tabs label")) return;
+  const mode = e.target.querySelector("input");
+  const write = () => { if (mode.checked) document.querySelector(`draft-box.${mode.id} textarea`)?.focus(); };
+  write(); // by its key: what is typed right after it is not lost
+  setTimeout(write, 0); // by the pointer: after the label has given the focus to its radio
 });
 // The names of the files chosen, as the browser's own control would say them: that one is hidden where this runs.
 const sayFiles = (field) => {
