@@ -324,7 +324,8 @@ def test_every_template_says_the_same_in_both_languages():
             assert texts["zh"][part].strip(), name
             assert holes(texts["zh"][part]) == holes(texts["en"][part]), (name, part)
             assert not re.search(r"[\u3400-\u9fff]", texts["en"][part]), (name, part)
-            assert re.search(r"[\u3400-\u9fff]", texts["zh"][part]), (name, part)
+            own_words = re.sub(r"\{[^}]+\}", "", texts["zh"][part])
+            assert re.search(r"[\u3400-\u9fff]", own_words) or not re.search(r"\w", own_words), (name, part)
         assert {"subject", "body"} <= texts["en"].keys()
 
 
