@@ -211,7 +211,7 @@ def test_until_when_a_visit_may_be_changed_is_the_policy_s_to_say_everywhere(tec
     publish_policy(form, at=MONDAY, valid_from=None)
     visit = book()
     said = Message.objects.get(case=visit, template="visit_booked")
-    assert f"上门前 {hours} 小时以外" in render("visit_booked", "zh-hans", said.context)[1]
+    assert f"上门前 {hours} 小时" in render("visit_booked", "zh-hans", said.context)[1]
     last = TUESDAY_TEN - timedelta(minutes=until)
     refused = services.cancel_refusals(visit, at=last + timedelta(seconds=1))
     assert f"less than {hours} hours" in str(refused[0])
