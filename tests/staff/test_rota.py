@@ -187,7 +187,7 @@ def test_an_overlap_names_person_and_day_and_nothing_is_planned(boss, tech):
 
 def test_a_night_before_runs_into_the_morning(boss, tech):
     plan(boss, tech, start=time(22), end=time(8, 1))
-    words = r"Wang Lei works already: Mon 2 Mar 2026, 22:00–3 Mar, 08:01\."
+    words = r"Wang Lei works already: Mon 2 Mar 2026, 22:00 – 3 Mar, 08:01\."
     with pytest.raises(InvalidInput, match=words), translation.override("en"):
         plan(boss, tech, days=[DAYS[1]])
     assert len(plan(boss, tech, days=[DAYS[1]], start=time(8, 1))) == 1
