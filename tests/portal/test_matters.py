@@ -293,7 +293,7 @@ def test_a_window_the_customer_chose_is_said_to_be_the_customer_s_and_not_four_h
     noon = time.at + timedelta(hours=22)
     defer(case_id=fault.pk, promise="on_site", due=noon, reason="customer_choice", at=time.at)
     page = words(visitor.get(case(fault)))
-    assert "A technician is with you by 12:00 tomorrow." in page
+    assert "A technician will be with you by 12:00 tomorrow." in page
     assert "You chose this time; it takes the place of our 4 hours." in page
     assert "Promised within 4 hours." not in page
 
