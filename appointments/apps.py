@@ -14,6 +14,6 @@ class AppointmentsConfig(AppConfig):
         from . import certificates, events, moments, notices, promises, texts, visits, waitlist  # noqa: F401
 
         sla_moments.enter(stops=moments.STOPS)
-        sla_promises.enter(titles=promises.TITLES, reasons=promises.REASONS)
+        sla_promises.enter(titles=promises.TITLES, reasons=promises.REASONS, believed=promises.BELIEVED)
         message_accepted.connect(visits.on_message_accepted, dispatch_uid="appointments.visits")
         register(Entry("visits", "appointments:visits", _("My visits"), "truck", "visits.work", 5))

@@ -165,3 +165,4 @@ REASONS = {
     "unannounced": _("the technician came unannounced"),
     "not_kept": _("nobody of ours came"),
 }
+BELIEVED = ("not_kept",)

@@ -31,6 +31,11 @@ def day_text(at: datetime) -> str:
     return date_format(at.astimezone(site_zone()), pgettext("date format of a visit's day", "l j F"))
 
 
+def hour_text(at: datetime) -> str:
+    """`09:30` in the site's zone."""
+    return f"{at.astimezone(site_zone()):%H:%M}"
+
+
 def hours_text(starts_at: datetime, ends_at: datetime) -> str:
     """`10:00–12:00` in the site's zone."""
     zone = site_zone()

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
-from cases.models import Case
+from cases.models import Case, Note
 from cases.querysets import locks_rows
 from common import clock
 from common.errors import DomainError, InvalidInput
@@ -255,8 +255,19 @@ def _send(message: Message) -> str:
     adapter = importlib.import_module(settings.NOTIFICATION_ADAPTERS[message.channel])
     if templates.secrets_of(message.template) and not message.secret:
         raise RuntimeError("what it said was secret and is gone; a new one must be made")
+    _require_public(message)
     subject, body = text_of(message)
     return str(adapter.send(message, subject=subject, body=body))
+
+
+def _require_public(message: Message) -> None:
+    """Whoever wrote the row: a note's words leave only if the note is this customer's to read (architecture.md §5)."""
+    note = message.context.get("note")
+    if note is None:
+        return
+    public = Note.objects.filter(pk=note, case_id=message.case_id or 0, visibility=Note.Visibility.PUBLIC)
+    if not public.exists():
+        raise RuntimeError("it carries a note that this customer may not read")
 
 
 def _failed(message: Message, problem: Exception, *, now: datetime) -> None:

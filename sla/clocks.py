@@ -204,7 +204,7 @@ class Clocks:
         ]
         entries, corrected = [], []
         for deadline in stopping:
-            missed = deadline.told_breach() or deadline.state == DeadlineState.STOPPED
+            missed = deadline.told_breach() or deadline.state not in LIVE
             stop(deadline, self.at)
             self.touch(deadline)
             verdict = deadline.verdict(self.at)

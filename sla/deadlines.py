@@ -17,6 +17,7 @@ from common.bulk import insert_rows, update_rows
 
 from .arithmetic import Aim, Calendar, RunningLimit
 from .models import Deadline, Timer, read_limit
+from .promises import BELIEVED
 from .states import LIVE, DeadlineState, StepKind
 
 PAUSE_CAP = timedelta(days=5)
@@ -179,6 +180,8 @@ def close_pause(deadline: Deadline, at: datetime) -> None:
 def stop(deadline: Deadline, at: datetime) -> None:
     """Stop at `at`, closing any pause first; the verdict follows from the instants."""
     close_pause(deadline, at)
+    if deadline.state == DeadlineState.BROKEN:
+        deadline.because = ""  # it was not broken after all
     deadline.state, deadline.stopped_at = DeadlineState.STOPPED, max(at, deadline.started_at)
 
 
@@ -189,6 +192,8 @@ def is_late(deadline: Deadline, at: datetime) -> bool:
 
 def kept_after_all(deadline: Deadline, at: datetime) -> bool:
     """Whether a promise that counts as missed turns out to have been kept by something entered only now."""
+    if deadline.state == DeadlineState.BROKEN and deadline.because in BELIEVED and deadline.due_at is not None:
+        return deadline.started_at <= at <= deadline.due_at
     if deadline.state != DeadlineState.STOPPED or deadline.stopped_at is None or deadline.due_at is None:
         return False
     return deadline.started_at <= at <= deadline.due_at < deadline.stopped_at

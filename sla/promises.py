@@ -5,7 +5,7 @@ A room enters its own words in its `apps.py`. A promise brought by an import sho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -30,10 +30,20 @@ REASONS: dict[str, Any] = {
 }
 
 
-def enter(*, titles: Mapping[str, Any] | None = None, reasons: Mapping[str, Any] | None = None) -> None:
+# Reasons for breaking a promise that were only believed: evidence that it was kept in time takes them back.
+BELIEVED: set[str] = set()
+
+
+def enter(
+    *,
+    titles: Mapping[str, Any] | None = None,
+    reasons: Mapping[str, Any] | None = None,
+    believed: Iterable[str] = (),
+) -> None:
     """Add a room's names of promises, and its words for putting them off or breaking them (lazy translations)."""
     TITLES.update(titles or {})
     REASONS.update(reasons or {})
+    BELIEVED.update(believed)
 
 
 def title(promise: str) -> str:

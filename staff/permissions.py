@@ -62,6 +62,7 @@ TABLE: dict[str, set[Role]] = {
     "settings.change_people": {_M},
     "settings.working_time": PLANNERS | {_M, _U},
     "settings.change_working_time": PLANNERS | {_M},
+    "settings.change_duty": {_V, _H, _M},
     "settings.skills": PLANNERS | {_M, _U},
     "settings.change_skills": {_V, _H, _M},
     "settings.parked": {_V, _H, _M, _U},

@@ -1,4 +1,5 @@
-"""Use cases on working time: shifts, leave and the duty roster. Who may: `settings.change_working_time`.
+"""Use cases on working time: shifts and leave (who may: `settings.change_working_time`), and the duty roster, which
+supervisors keep (`settings.change_duty`).
 
 What must not overlap is checked under the row lock of the people concerned, taken in the order of their keys.
 """
@@ -27,9 +28,9 @@ LONGEST_DUTY = timedelta(days=31)
 _ONE_DAY = timedelta(days=1)
 
 
-def _allow(by: User | None) -> None:
+def _allow(by: User | None, ability: str = "settings.change_working_time") -> None:
     """The command line (None) may do everything."""
-    if by is not None and not by.may("settings.change_working_time"):
+    if by is not None and not by.may(ability):
         raise NotAllowed()
 
 
@@ -164,7 +165,7 @@ def plan_duty(
     *, user_id: int, starts_at: datetime, ends_at: datetime, role: str, by: User | None, at: datetime | None = None
 ) -> Duty:
     """Put somebody on the duty roster. Several people may share a duty; one person has each duty once at a time."""
-    _allow(by)
+    _allow(by, "settings.change_duty")
     role = choice(role, Duty.Role, "role")
     _check_span(starts_at, ends_at, LONGEST_DUTY, _("A duty lasts at most a month."))
     person = _locked([user_id])[user_id]
@@ -184,7 +185,7 @@ def plan_duty(
 @transaction.atomic
 def remove_duty(*, duty_id: int, by: User | None, at: datetime | None = None) -> None:
     """Take a duty off the roster. Raises Duty.DoesNotExist when it is gone already."""
-    _allow(by)
+    _allow(by, "settings.change_duty")
     duty = Duty.objects.select_for_update(no_key=True, of=("self",)).select_related("user").get(pk=duty_id)
     duty.delete()
     span = {"starts_at": duty.starts_at.isoformat(), "ends_at": duty.ends_at.isoformat()}

@@ -71,7 +71,7 @@ def reply_to_customer(
         case=ticket,
         key=f"note-{note.pk}",
         at=now,
-        context={"text": body, "link": link_address(ticket, Purpose.VIEW, at=now)},
+        context={"text": body, "note": note.pk, "link": link_address(ticket, Purpose.VIEW, at=now)},
     )
     facts = [events.notice("queued" if message else "no_channel", template="ticket_reply")]
     transitions = ["noted"]

@@ -12,13 +12,14 @@ from django.conf import settings
 from django.db.models import Prefetch
 from django.utils.translation import get_language
 
+from appointments.availability import travel
 from appointments.forms import FORMS
-from appointments.models import Appointment, CrewMember, VisitAction
-from appointments.states import State
+from appointments.models import Appointment, CrewMember, Reservation, ServiceArea, VisitAction
+from appointments.states import PROMISED, State
 from appointments.steps import TITLES
 from appointments.visits import at_hand
-from appointments.windows import site_zone
-from appointments.wording import day_text, hours_text
+from appointments.windows import day_begins, site_zone
+from appointments.wording import day_text, hour_text, hours_text
 from cases.models import Note
 from customers import masking
 
@@ -56,9 +57,12 @@ def with_details(visits: Any) -> Any:
 
 @dataclass(frozen=True)
 class Card:
+    """`came_from`: the region from which this person sets off, where it is known."""
+
     appointment: Appointment
     person: Any
     now: datetime
+    came_from: int | None = None
 
     @property
     def number(self) -> str:
@@ -68,6 +72,14 @@ class Card:
     def hours(self) -> str:
         window = self.appointment.window
         return hours_text(window.starts_at, window.ends_at) if window else ""
+
+    @property
+    def leave_by(self) -> str:
+        """Until when to set off, to be there when the window opens (requirements.md APT-19); empty when it is over."""
+        visit = self.appointment
+        if visit.starts_at is None or visit.state not in PROMISED or self.now >= visit.starts_at:
+            return ""
+        return hour_text(visit.starts_at - travel(self.came_from, visit.region_id))
 
     @property
     def day(self) -> str:
@@ -132,7 +144,29 @@ class Card:
 
 
 def cards(appointments: Iterable[Appointment], person: Any, *, now: datetime) -> list[Card]:
-    return [Card(appointment, person, now) for appointment in appointments]
+    """The cards of one day's visits, in the order of their windows: each sets off from the one before it."""
+    found, here = [], base_of(person)
+    for appointment in appointments:
+        card = Card(appointment, person, now, here)
+        here = here if card.gone else appointment.region_id
+        found.append(card)
+    return found
+
+
+def card_of(appointment: Appointment, person: Any, *, now: datetime) -> Card:
+    """The card of one visit, which sets off from this person's visit before it on that day."""
+    window = appointment.window
+    before: Any = None
+    if window is not None:
+        taken = Reservation.objects.filter(technician=person, appointment__isnull=False, visit_at__lt=window.starts_at)
+        today = taken.filter(visit_at__gte=day_begins(window.day)).order_by("-visit_at")
+        before = today.values_list("region_id").first()
+    return Card(appointment, person, now, before[0] if before else base_of(person))
+
+
+def base_of(person: Any) -> int | None:
+    """The region where this person's day begins."""
+    return ServiceArea.objects.filter(technician=person, base=True).values_list("region_id", flat=True).first()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from cases.models import Attachment, CaseEvent
 from common import clock
 from common.errors import DomainError
 
-from .cards import Card, refused, with_details
+from .cards import card_of, refused, with_details
 from .doors import find, technicians_only
 
 MOST_FACTS = 6
@@ -45,7 +45,7 @@ def show(
         record.appointment = appointment
     forms = {kind: _form(kind, appointment, record) for kind in FORMS} | (bound or {})
     context |= {
-        "card": Card(appointment, person, now),
+        "card": card_of(appointment, person, now=now),
         "visit": appointment,
         "record": record,
         "here": way.present(appointment, record),

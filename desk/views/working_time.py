@@ -214,16 +214,14 @@ class Desk:
             "duties": [(duty, shift_words(duty)) for duty in duties.select_related("user")],
             "query": self.query,
             "may_change": self.user.may("settings.change_working_time"),
+            "may_change_duty": self.user.may("settings.change_duty"),
             "is_this_week": self.today in self.week.days,
         }
         if context["may_change"]:
-            context |= {
-                "shifts_form": self.shifts_form(),
-                "leave_form": self.leave_form(),
-                "duty_form": self.duty_form(),
-                **forms_,
-            }
-        return render(self.request, "desk/settings/working_time.html", context, status=status)
+            context |= {"shifts_form": self.shifts_form(), "leave_form": self.leave_form()}
+        if context["may_change_duty"]:
+            context["duty_form"] = self.duty_form()
+        return render(self.request, "desk/settings/working_time.html", context | forms_, status=status)
 
     @property
     def query(self) -> str:
@@ -292,7 +290,7 @@ def add_leave(request: HttpRequest) -> HttpResponse:
     return desk.page(leave_form=form, status=422)
 
 
-@requires("settings.change_working_time")
+@requires("settings.change_duty")
 @require_POST
 def add_duty(request: HttpRequest) -> HttpResponse:
     desk = Desk(request)
@@ -310,7 +308,7 @@ def add_duty(request: HttpRequest) -> HttpResponse:
     return desk.page(duty_form=form, status=422)
 
 
-@requires("settings.change_working_time")
+@requires("settings.change_duty")
 @require_POST
 def drop_duty(request: HttpRequest, pk: int) -> HttpResponse:
     try:

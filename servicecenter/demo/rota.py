@@ -66,7 +66,7 @@ def _duties(staff: Staff, today: date, *, at: datetime) -> None:
             starts, _end = local_span(monday + week * 7 * ONE_DAY, time(8), time(8))
             person = people[week % len(people)]
             plan_duty(
-                user_id=person.pk, starts_at=starts, ends_at=starts + 7 * ONE_DAY, role=role, by=staff.dispatcher, at=at
+                user_id=person.pk, starts_at=starts, ends_at=starts + 7 * ONE_DAY, role=role, by=staff.supervisor, at=at
             )
 
 

@@ -335,6 +335,21 @@ def test_an_arrival_that_was_heard_of_late_takes_the_miss_back(technician, monke
     assert verdict(visit, "arrange_visit", over + TWO_HOURS) != Verdict.MISSED
 
 
+@pytest.mark.parametrize("came", [timedelta(hours=-1), timedelta(hours=1), timedelta(hours=3)])
+def test_who_was_given_up_too_early_and_came_in_time_has_kept_the_window(technician, came):
+    """The dispatcher said at eleven that nobody came: whoever rings by noon has, whatever was believed."""
+    visit, eleven = book(), TUESDAY_TEN + timedelta(hours=1)
+    visits.report_missed(appointment_id=visit.pk, by=builders.person("dispatcher"), at=eleven)
+    assert deadline(visit, "visit_window").state == DeadlineState.BROKEN
+    at = eleven + came
+    visits.arrive(appointment_id=visit.pk, by=technician, at=at)
+    kept = at <= TUESDAY_TEN + TWO_HOURS
+    assert verdict(visit, "visit_window", at) == (Verdict.MET if kept else Verdict.MISSED)
+    assert (Compensation.objects.get(appointment=visit).excluded == "kept") is kept
+    assert visit.events.filter(kind="verdict_corrected").count() == int(kept)
+    assert verify_timeline(fresh(visit)) == []
+
+
 def test_late_but_coming_is_told_and_owed(technician):
     visit = book()
     tick(TUESDAY_TEN - timedelta(minutes=40))

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from appointments import services
 from appointments.messages import arrival_code
-from appointments.models import VisitAction, VisitRecord
+from appointments.models import ServiceArea, VisitAction, VisitRecord
 from appointments.states import State
 from cases.models import Attachment
 from common import clock
@@ -241,6 +241,27 @@ def test_a_full_day_costs_as_many_statements_as_one_visit(phone, visit):
     assert shown.count("<article") == 4
     assert statements(phone) == one
     assert one <= 12
+
+
+def test_when_to_leave_is_planned_from_the_way_and_said_until_one_has_left(phone, visit, technician, now):
+    """APT-19: from where the day begins, else from the visit before it; half an hour within a region, else an hour."""
+
+    def said(number):
+        found = re.search(r"Leave by (\d\d:\d\d) to be there", text(page(phone, "visit", number)))
+        return found and found[1]
+
+    other = center.region("west")
+    ServiceArea.objects.create(technician=technician, region=other)
+    customer = builders.customer("王芳", "13912345671")
+    later = book(customer, region=other, starts_at=TUESDAY_TEN + timedelta(hours=5))
+    assert (said(visit.number), said(later.number)) == ("09:30", "14:00")
+    assert re.findall(r"Leave by (\d\d:\d\d)", text(page(phone))) == ["09:30", "14:00"]
+    services.cancel_appointment(appointment_id=visit.pk, by=builders.person("lead"), override="x", at=now.at)
+    ServiceArea.objects.filter(technician=technician).update(base=False)
+    ServiceArea.objects.filter(technician=technician, region=other).update(base=True)
+    assert said(later.number) == "14:30"
+    now.at = later.starts_at
+    assert said(later.number) is None
 
 
 def test_a_visit_s_page_is_cheap(phone, visit):

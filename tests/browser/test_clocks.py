@@ -30,6 +30,7 @@ def off_by(page: Page, due: Any) -> float:
 
 
 def test_the_countdown_is_the_same_in_every_time_zone(visit: Any, house_clock: HouseClock) -> None:
+    """Lesson 7: three browsers in three zones count the same seconds."""
     agent = builders.person("agent", language="en")
     ticket = builders.ticket(agent, team=agent.team, channel="web", at=clock.now() - timedelta(minutes=2))
     due = Deadline.objects.get(case=ticket, promise="first_response").due_at

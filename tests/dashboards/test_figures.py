@@ -1,4 +1,4 @@
-"""Every number of the board opens exactly the rows it counts."""
+"""Every number of the board opens exactly the rows it counts (lessons.md 40)."""
 
 from __future__ import annotations
 

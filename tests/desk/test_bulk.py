@@ -1,4 +1,7 @@
-"""One action on many tickets: each as if alone, told ticket by ticket, once and wholly whatever happens between."""
+"""One action on many tickets: each as if alone, told ticket by ticket, once and wholly whatever happens between.
+
+Lesson 30.
+"""
 
 from __future__ import annotations
 

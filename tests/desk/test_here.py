@@ -1,4 +1,7 @@
-"""Who else is at a ticket, and who is writing: told by the change feed, kept nowhere but in the cache."""
+"""Who else is at a ticket, and who is writing: told by the change feed, kept nowhere but in the cache.
+
+Lesson 28, with tests/desk/test_sending.py for what happens when both answer.
+"""
 
 from __future__ import annotations
 

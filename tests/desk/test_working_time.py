@@ -227,7 +227,8 @@ def test_leave_that_cannot_be_is_said_and_keeps_what_was_typed(client, dispatche
 DUTY = {"role": "supervisor", "first_on": "2026-03-02", "start_time": "08:00", "last_on": "2026-03-09"}
 
 
-def test_the_duty_roster_is_kept(client, dispatcher):
+def test_the_duty_roster_is_kept(client):
+    client.force_login(builders.person("supervisor", language="en", team=None))
     head = builders.person("head", name="Hans", team=None)
     send(client, "add_duty", person=head.pk, end_time="08:00", **DUTY)
     text = page(client)
@@ -284,6 +285,7 @@ def test_everybody_sees_their_own(client, anna, bob):
 ROLES = ("agent", "technician", "auditor", "lead", "dispatcher", "administrator")
 READ = {"auditor", "lead", "dispatcher", "administrator"}
 CHANGE = READ - {"auditor"}
+ROSTER = CHANGE - {"lead", "dispatcher"}
 
 
 def test_who_may_open_and_who_may_plan(client, anna):
@@ -299,10 +301,15 @@ def test_who_may_open_and_who_may_plan(client, anna):
         assert client.get(reverse("desk:mine")).status_code == 200
         for address in opens:
             assert client.get(address).status_code == (200 if role in READ else 403), (role, address)
-        if role not in CHANGE:
-            for address in acts:
+        for address in acts:
+            if role not in (ROSTER if "/duty/" in address else CHANGE):
                 assert client.post(address).status_code == 403, (role, address)
-            assert Shift.objects.count() == 1
+        assert Shift.objects.count() == 1
+        may_plan = client.get(opens[0], {"team": "repair"}).content.decode() if role in READ else ""
+        assert (reverse("desk:add_shifts") in may_plan, reverse("desk:add_duty") in may_plan) == (
+            role in CHANGE,
+            role in ROSTER,
+        )
     for address in acts:
         assert client.post(address).status_code in (302, 422)
     assert not Shift.objects.exists()

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 yaml = pytest.importorskip("yaml")
@@ -34,6 +35,18 @@ def test_each_process_is_one_that_serve_knows(compose):
     }
     procfile = dict(line.split(": exec scripts/serve ") for line in (ROOT / "Procfile").read_text().splitlines())
     assert named == known == set(procfile.values())
+
+
+def test_lesson_21_promises_have_a_queue_and_a_worker_of_their_own():
+    """A mail server that takes ten minutes holds up the worker of mails, and no timer."""
+    routes = settings.CELERY_TASK_ROUTES
+    assert [routes[f"{room}.tasks.*"]["queue"] for room in ("sla", "notifications")] == ["sweep", "deliver"]
+    serve = (ROOT / "scripts" / "serve").read_text()
+    workers = dict(re.findall(r"^    (\w+)\)\s+worker (?:\w+) (\S+)", serve, flags=re.M))
+    sweeping = [name for name, queues in workers.items() if "sweep" in queues.split(",")]
+    assert sweeping == ["sweep"]
+    assert workers["sweep"] == "sweep"
+    assert "deliver" in workers["deliver"].split(",")
 
 
 def test_everything_is_watched_and_keeps_its_data(compose):

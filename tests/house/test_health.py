@@ -56,6 +56,7 @@ def test_a_healthy_house_says_200_and_its_figures(ask):
 
 
 def test_no_beat_an_old_timer_and_an_old_message_are_reasons(ask):
+    """Lesson 21: each is told apart, so that a backlog does not look like a dead scheduler."""
     timer("old", health.TIMER_LIMIT + 60)
     message("old", health.OUTBOX_LIMIT + 60)
     answer = ask()

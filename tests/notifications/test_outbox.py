@@ -34,7 +34,7 @@ from sla.states import Verdict
 from tests import builders
 from tests.builders import MONDAY
 from tests.conftest import ROOT
-from tickets import ending, services
+from tickets import conversation, ending, services
 
 pytestmark = pytest.mark.django_db
 
@@ -90,6 +90,9 @@ def case():
 
 def queue(case, key="k1", template="ticket_reply", **context):
     return notify(template, case=case, key=key, at=MONDAY, context=context or {"text": "The line is repaired."})
+
+
+PUBLIC = {"visibility": "public", "direction": "out", "body": "Of somebody else.", "at": MONDAY}
 
 
 def reread(message):
@@ -193,6 +196,22 @@ def test_what_has_failed_is_withdrawn_too_and_cannot_be_tried_again(case):
     assert reread(other).state == Message.State.CANCELLED
     with pytest.raises(Message.DoesNotExist):
         retry_failed(message.pk, at=MONDAY)
+
+
+def test_lesson_39_the_words_of_an_internal_note_leave_by_no_message(case, postbox):
+    """Whatever queued it: the note is looked at again where the message is made."""
+    agent = builders.person()
+    conversation.add_internal_note(ticket_id=case.pk, body="He shouts a lot.", by=agent, at=MONDAY)
+    conversation.reply_to_customer(ticket_id=case.pk, body="We are on it.", by=agent, at=MONDAY)
+    replied = Message.objects.get(template="ticket_reply")
+    inside, others = case.notes.get(visibility="internal"), builders.ticket(agent, customer=None)
+    for number, note in enumerate((inside.pk, others.notes.create(**PUBLIC).pk, 10**9)):
+        wrong = queue(case, key=f"wrong-{number}", **{**replied.context, "note": note})
+        assert not deliver(wrong.pk, now=MONDAY)
+        assert "may not read" in reread(wrong).error
+    assert postbox.mails == []
+    assert deliver(replied.pk, now=MONDAY)
+    assert "We are on it." in postbox.mails[0][1].get_content()
 
 
 def test_a_server_that_is_down_harms_no_other_message(case, postbox, settings):

@@ -42,6 +42,7 @@ EXPECTED = {
     "settings.change_people": "administrator",
     "settings.working_time": f"{PLANNERS} auditor administrator",
     "settings.change_working_time": f"{PLANNERS} administrator",
+    "settings.change_duty": "supervisor head administrator",
     "settings.skills": f"{PLANNERS} auditor administrator",
     "settings.change_skills": "supervisor head administrator",
     "settings.parked": "supervisor head auditor administrator",

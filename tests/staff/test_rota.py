@@ -38,7 +38,7 @@ def at(hour, minute=0, day=2):
 
 @pytest.fixture
 def boss(db):
-    return builders.person("dispatcher")
+    return builders.person("supervisor")
 
 
 @pytest.fixture
@@ -319,6 +319,19 @@ def test_only_planners_change_working_time(boss, tech, role):
             attempt()
     assert (Shift.objects.count(), Leave.objects.count(), Duty.objects.count()) == (1, 1, 1)
     assert StaffRecord.objects.count() == count
+
+
+@pytest.mark.parametrize("role", ["dispatcher", "lead"])
+def test_who_plans_shifts_does_not_keep_the_duty_roster_which_is_the_supervisors(boss, tech, role):
+    planner, watch = builders.person(role), duty(boss, tech, at(8), at(9))
+    assert plan(planner, tech)
+    for attempt in (
+        lambda: duty(planner, planner, at(12), at(13)),
+        lambda: remove_duty(duty_id=watch.pk, by=planner),
+    ):
+        with pytest.raises(NotAllowed):
+            attempt()
+    assert list(Duty.objects.all()) == [watch]
 
 
 @pytest.mark.postgres
