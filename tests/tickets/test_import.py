@@ -5,10 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 from cases.models import CaseEvent, Category, ExternalReference
 from cases.services import verify_timeline
@@ -20,6 +24,7 @@ from tests import builders
 from tests.tickets import files
 from tests.tickets.files import CITY_HEADER, CITY_MAP, CITY_ROWS, LOG_HEADER, LOG_MAP, LOG_ROWS
 from tickets import ending
+from tickets.importing import bulk
 from tickets.importing.bulk import import_file
 from tickets.importing.maps import SHIPPED, MapError, load_map
 from tickets.models import Ticket
@@ -497,6 +502,30 @@ def test_missing_columns_are_named_at_once(tmp_path):
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
 def test_shipped_maps_are_good(path):
     assert load_map(path).name == path.stem
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_runs_at_once_bring_every_case_in_once(tmp_path, monkeypatch):
+    path, real, together = files.write(tmp_path, CITY_HEADER, CITY_ROWS), bulk._Chunk._bring_in, threading.Barrier(2)
+
+    def meeting(chunk, fresh):
+        with suppress(threading.BrokenBarrierError):
+            together.wait(1)  # they would meet here, both of the opinion that nothing is there yet
+        real(chunk, fresh)
+
+    monkeypatch.setattr(bulk._Chunk, "_bring_in", meeting)
+
+    def run(_number):
+        try:
+            return import_file(path, files.a_map(CITY_MAP))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(pool.map(run, range(2)))
+    assert sorted((report.imported, report.present) for report in reports) == [(0, 7), (7, 0)]
+    assert Ticket.objects.count() == ExternalReference.objects.count() == 7
 
 
 # --- the command ---------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from common import clock
 from common.bulk import insert_rows, refresh_statistics, update_rows
 from common.csv_rows import Broken
 from common.errors import DomainError
+from common.turns import take_turn
 from sla.arithmetic import CalendarError
 from sla.deadlines import timer_for
 from sla.models import Deadline, Timer
@@ -115,6 +116,8 @@ class _Chunk:
 
     def run(self) -> None:
         with transaction.atomic():
+            if self.ground.write:
+                take_turn(f"import.{self.ground.map.name}")  # what another run brings in is present here
             present = dict(
                 ExternalReference.objects.filter(
                     source=self.ground.map.name, number__in=[script.number for script in self.found]

@@ -14,6 +14,7 @@ from django.utils.text import slugify
 
 from cases.facts import digest
 from cases.models import Category
+from common.turns import take_turn
 from sla import policies, shipped
 from sla.arithmetic import Calendar, CalendarError
 from sla.models import CalendarVersion, PolicyVersion, Rule
@@ -105,6 +106,7 @@ def prepare(case_map: CaseMap, *, at: datetime, write: bool) -> Ground:
 
 @transaction.atomic
 def _publish(case_map: CaseMap, form: dict[str, Any], rules: list[policies.RuleForm], at: datetime) -> policies.Book:
+    take_turn(f"import.{case_map.name}")
     if not shipped.known_calendars():
         shipped.load_shipped(at=at)
     for calendar in case_map.calendars.values():
