@@ -12,6 +12,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import find_commands, load_command_class
 
+import manage
 from common.commands import DatabaseCommand
 
 # What makes the database, does without it, or says in its own words that it does not answer.
@@ -52,6 +53,16 @@ def test_a_database_that_holds_nothing_is_one_line_and_stays_as_it_was(tmp_path,
     said = refused(f"sqlite:///{place}", "policies", "export", "-")
     assert said == "CommandError: the database is not migrated: run `manage.py prepare` first"
     assert place.exists() == there
+
+
+def test_interrupting_is_no_traceback(monkeypatch, capsys):
+    def stopped(_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("django.core.management.execute_from_command_line", stopped)
+    with pytest.raises(SystemExit) as ended:
+        manage.main()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "interrupted\n")
 
 
 def test_a_database_that_does_not_answer_is_one_line():
