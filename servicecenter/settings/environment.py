@@ -20,10 +20,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import dj_database_url
 
 _DIGITS = re.compile(r"[0-9]{1,9}")
+_PASSWORD = re.compile(r"(?<=:)[^:/]*(?=@)")  # of an address: it belongs in no log
+ONLY = "only PostgreSQL (postgresql://user:password@host:5432/name) and SQLite are supported."
 
 
 def refuse(name: str, why: str) -> SystemExit:
-    return SystemExit(f"{name}={os.environ.get(name, '')!r}: {why}")
+    return SystemExit(f"{name}={_PASSWORD.sub('***', os.environ.get(name, ''))!r}: {why}")
 
 
 def env_bool(name: str, default: bool) -> bool:
@@ -153,12 +155,14 @@ def env_database(name: str, embedded: Path) -> dict[str, Any]:
         }
     try:
         parsed = dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
+    except dj_database_url.UnknownSchemeError:
+        raise refuse(name, ONLY) from None
     except Exception as problem:
         raise refuse(
             name, f"not a database URL ({problem}). Example: postgresql://user:password@host:5432/name"
         ) from None
     if "postgresql" not in parsed["ENGINE"]:
-        raise refuse(name, "only PostgreSQL (postgresql://user:password@host:5432/name) and SQLite are supported.")
+        raise refuse(name, ONLY)
     if not parsed.get("NAME"):
         raise refuse(name, "the name of the database is missing. Example: postgresql://user:password@host:5432/name")
     # Without it a page would hang for minutes where the database's host is gone.

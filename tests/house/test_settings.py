@@ -91,6 +91,14 @@ def test_nonsense_is_refused_in_one_line_that_names_it(tmp_path, name, value):
     assert name in lines[0]
 
 
+@pytest.mark.parametrize("value", ["nonsense", "mysql://root:secret@localhost/x", "postgresql://app:secret@h:port/x"])
+def test_a_bad_address_of_the_database_is_shown_without_its_password(tmp_path, value):
+    ended = start(tmp_path, "scripts/preflight.py", "--no-port", DATABASE_URL=value)
+    assert ended.returncode == 1
+    assert "secret" not in ended.stderr
+    assert "backends" not in ended.stderr  # what else the parser knows is of no use here
+
+
 KEYS = {"SECRET_KEY": "x" * 60, "FIELD_KEYS": "k:" + "A" * 43 + "=", "INDEX_KEY": "A" * 43 + "="}
 
 
