@@ -231,6 +231,14 @@ def test_a_new_version_may_not_loosen_the_law_unless_the_law_has_changed(run, na
     assert PolicyVersion.objects.count() == 2
 
 
+def test_a_law_on_a_calendar_that_knows_no_end_any_more_is_one_line_too(run):
+    run("calendars", "load", text=OFFICE + OFFICE.replace("office", "always"))
+    run("policies", "load", text=LAW)
+    run("calendars", "load", text='[calendar.always]\ntimezone = "UTC"\nopen = { "2026-03-02" = ["09:00-10:00"] }\n')
+    with pytest.raises(CommandError, match="--new-law"):
+        run("policies", "load", text=POLICY + LAW.replace('"resolved"', '"resolved"\ncalendar = "office"'))
+
+
 def test_a_new_version_may_be_stricter_than_the_law(run):
     run("calendars", "load", text=OFFICE + OFFICE.replace("office", "always"))
     run("policies", "load", text=LAW)

@@ -43,7 +43,7 @@ class Command(DatabaseCommand):
         if newest is not None and not new_law:
             try:
                 policies.check_law(newest.rules.order_by("pk"), rules, shipped.known_calendars())
-            except policies.PolicyError as refusal:
+            except (policies.PolicyError, CalendarError) as refusal:  # the old calendar may know no end any more
                 raise CommandError(f"{file}: {refusal}; if the law itself has changed, say --new-law") from None
         before = [] if newest is None else [_said(rule) for rule in newest.rules.order_by("pk")]
         after = [_said(rule) for rule in rules]
