@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.conf import settings
@@ -86,13 +86,16 @@ class _Figures:
             "timers_parked": ("Timers that failed too often and wait for an operator", parked_timers),
             "promises_unarmed": (
                 "Promises the last hourly audit found without a timer; -1 before one",
-                unarmed_promises,
+                lambda: _known(unarmed_promises),
             ),
             "outbox_depth": ("Messages waiting to be delivered", lambda: _waiting().count()),
             "outbox_lag_seconds": ("Age of the oldest message that is due and has not been delivered", outbox_lag),
             "messages_failed": ("Messages given up, waiting for an operator", failed_messages),
             "cases_open": ("Cases that are not closed", open_cases),
-            "beat_age_seconds": ("Seconds since beat last gave a sign; -1 when it never did", beat_age),
+            "beat_age_seconds": (
+                "Seconds since beat last gave a sign; -1 when it never did, or Redis does not answer",
+                lambda: _known(beat_age),
+            ),
         }
         for name, (help_text, ask) in figures.items():
             value = ask()
@@ -133,6 +136,14 @@ def beat_age() -> float | None:
     return None if sign is None else max(0.0, round(time.time() - sign, 1))
 
 
+def _known(ask: Callable[[], Any]) -> Any:
+    """What processes keep in the cache; None while that is out, so that what the database knows is told."""
+    try:
+        return ask()
+    except Exception:  # Redis has many ways to be out; the broker's own line says that it is
+        return None
+
+
 def _waiting() -> Any:
     return Message.objects.filter(state=Message.State.QUEUED)
 
@@ -167,7 +178,7 @@ def _beat() -> Answer:
 
 def _timers() -> Answer:
     lag = timer_lag()
-    unarmed = unarmed_promises()
+    unarmed = _known(unarmed_promises)
     figures = {"oldest_unfired_seconds": lag, "parked": parked_timers(), "unarmed_promises": unarmed}
     if lag > TIMER_LIMIT:
         return figures, f"the oldest unfired timer is {lag:.0f} s late"

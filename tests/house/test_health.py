@@ -106,6 +106,24 @@ def test_a_broken_service_is_named_without_its_words(ask, monkeypatch):
     assert "password" not in answer.content.decode()
 
 
+def test_without_redis_timers_are_told_all_the_same(ask, rf, monkeypatch):
+    """The lag of the sweep is what must be seen when the broker is out."""
+
+    def out(_key):
+        raise ConnectionError
+
+    monkeypatch.setattr(health.cache, "get", out)
+    timer("old", health.TIMER_LIMIT + 60)
+    told = body(ask())
+    assert told["timers"]["oldest_unfired_seconds"] >= health.TIMER_LIMIT
+    assert "beat does not answer (ConnectionError)" in told["reasons"]
+    assert any("the oldest unfired timer is" in reason for reason in told["reasons"])
+    text = health.metrics(rf.get("/metrics")).content.decode()
+    figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(figures["servicecenter_sweep_lag_seconds"]) >= health.TIMER_LIMIT
+    assert figures["servicecenter_beat_age_seconds"] == figures["servicecenter_promises_unarmed"] == "-1.0"
+
+
 def test_live_asks_nothing_else(ask, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert ask("/healthz?live=1").status_code == 200
