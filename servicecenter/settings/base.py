@@ -290,14 +290,21 @@ CELERY_TASK_ROUTES = {
     "sla.tasks.*": {"queue": "sweep"},
     "notifications.tasks.*": {"queue": "deliver"},
 }
+REDIS_TRANSPORT = {
+    "visibility_timeout": 900,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    "socket_connect_timeout": 2,
+    "socket_timeout": 10,
+    # Whoever sends while Redis is out gives up at once, or each message that a page queues would hold it for 6 s: the
+    # rows are there, and a sweep finds them.
+    "max_retries": 1,
+    "interval_start": 0.1,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
 if REDIS_URL:
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "visibility_timeout": 900,
-        "unacked_restore_interval": 10,
-        "unacked_restore_throttle": 1,
-        "socket_connect_timeout": 2,
-        "socket_timeout": 10,
-    }
+    CELERY_BROKER_TRANSPORT_OPTIONS = REDIS_TRANSPORT
 else:
     _QUEUE = VAR_DIR / "queue"
     CELERY_BROKER_TRANSPORT_OPTIONS = {

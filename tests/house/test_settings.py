@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from servicecenter.settings import base
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -208,6 +212,16 @@ def test_a_service_that_is_not_there_is_said_in_one_line(tmp_path, name, value):
     assert ended.returncode != 0
     assert ended.stderr.splitlines()[-1].startswith(f"{name}: ")
     assert "Traceback" not in ended.stderr
+
+
+def test_who_sends_while_redis_is_out_tries_twice_and_gives_up(monkeypatch):
+    tries = []
+    broker = Connection("redis://127.0.0.1:1/0", transport_options=base.REDIS_TRANSPORT)
+    real = broker._establish_connection
+    monkeypatch.setattr(broker, "_establish_connection", lambda: tries.append(1) or real())
+    with pytest.raises(OperationalError):
+        _ = broker.default_channel
+    assert len(tries) == 2
 
 
 def test_the_defaults_are_good_as_they_are(tmp_path):
