@@ -152,7 +152,6 @@ class WhatForm(PortalForm):
         self.fields["what"].choices = choices  # type: ignore[attr-defined]
         if not choices:
             del self.fields["what"]
-            self.fields["words"].label = subject.question  # type: ignore[assignment]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
