@@ -24,6 +24,7 @@ from customers.models import Address, Customer, Region
 from notifications.models import Message
 from portal import booking, times
 from portal.models import Session
+from staff.models import Shift
 from tests import builders
 from tests.appointments import center
 from tests.appointments.center import TUESDAY_TEN
@@ -561,6 +562,13 @@ def test_two_sendings_of_one_form_are_one_visit(signed_in, technician, customer,
     sent = [booking.send(session=session, note="Once", language="en", at=time.at) for session in (first, second)]
     assert sent[0] == sent[1] == Appointment.objects.get()
     assert Message.objects.filter(template="visit_booked").count() == 1
+
+
+def test_the_day_chosen_before_does_not_open_where_it_has_become_full(signed_in, technician, customer, home, time):
+    choose(signed_in, place=str(home.pk))
+    Shift.objects.filter(starts_at__date=TUESDAY_TEN.date()).delete()
+    page = signed_in.get(at("when"))
+    assert re.search(r'aria-current="date"><span>Today', page.content.decode())
 
 
 # --- left open overnight ---------------------------------------------------------------------------------------------
