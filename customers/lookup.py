@@ -23,7 +23,8 @@ def normal_phone(text: str, *, field: str = "phone") -> str:
     except phonenumbers.NumberParseException:
         raise InvalidInput(_("Enter a telephone number, digits only or with spaces."), field=field) from None
     national = str(number.national_number)
-    if number.country_code == 86 and national.startswith("1") and len(national) != 11:
+    # A mobile number; 10 is the area code of Beijing, whose numbers are a digit shorter.
+    if number.country_code == 86 and re.match(r"1(?!0)", national) and len(national) != 11:
         missing = 11 - len(national)
         if missing > 0:
             short = ngettext("The number is %(count)s digit short.", "The number is %(count)s digits short.", missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from dataclasses import dataclass, replace
@@ -73,6 +74,12 @@ class Draft:
     @property
     def starts_at(self) -> datetime | None:
         return moment(self.starts) if self.starts else None
+
+    @property
+    def shown(self) -> str:
+        """What stands on the last page, as a short digest: only that is booked by its button."""
+        facts = [*sorted(self.services), self.place, self.region, self.street, self.house, self.starts, str(self.call)]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def draft_of(session: Session | None) -> Draft:

@@ -91,7 +91,7 @@ def check_code(*, session: Session, code: str, address: str, at: datetime | None
     number, right = _try(session, typed, now)
     if not right:
         if session.code_tries >= TRIES:
-            raise DeadCode(_("That was not right either, and the code has become worthless. Ask for a new one."))
+            raise DeadCode(_("That was not right either, and this code no longer works. Ask for a new one."))
         raise WrongCode(_("The code is not right. Look at the newest message."), field="code")
     return number
 

@@ -9,8 +9,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from cases.models import Category
-from common.errors import DomainError
+from cases.numbers import key_of
+from common.errors import DomainError, InvalidInput
 from customers import masking
+from customers.lookup import normal_phone
 from customers.models import Customer, Region
 
 from .reports import LONGEST, NEW_PLACE, OTHER, Draft
@@ -121,9 +123,24 @@ class LostLinkForm(PortalForm):
         help_text=_("It is in every message from us, such as T-0042-8836."),
         max_length=40,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        error_messages={"required": _("Enter the number.")},
+        error_messages={"required": _("Enter the request number.")},
     )
     phone = PhoneForm.base_fields["phone"]
+
+    # Only what no number can look like is refused: whether there is such a one, nobody learns here.
+    def clean_number(self) -> str:
+        number: str = self.cleaned_data["number"]
+        if key_of(number) is None:
+            raise forms.ValidationError(_("This is no number of ours. Copy it from the message, such as T-0042-8836."))
+        return number
+
+    def clean_phone(self) -> str:
+        phone: str = self.cleaned_data["phone"]
+        try:
+            normal_phone(phone)
+        except InvalidInput as refusal:
+            raise forms.ValidationError([str(reason) for reason in refusal.reasons]) from None
+        return phone
 
 
 # --- reporting -------------------------------------------------------------------------------------------------------
@@ -152,7 +169,6 @@ class WhatForm(PortalForm):
         self.fields["what"].choices = choices  # type: ignore[attr-defined]
         if not choices:
             del self.fields["what"]
-            self.fields["words"].label = subject.question  # type: ignore[assignment]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data

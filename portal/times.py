@@ -149,9 +149,11 @@ class Picker:
         self.today = Window(at, at).day
         self.last = Window(at + HORIZON, at).day
         self.notice = ""
+        self._as_chosen = False
         self._opened = self._asked(day)
         if self._opened is None and chosen is not None and self.today <= Window(chosen, chosen).day <= self.last:
             self._opened = Window(chosen, chosen).day
+            self._as_chosen = True
         self.since = self._begin(self._asked(since))
         until = min(self.since + timedelta(days=DAYS_READ - 1), self.last)
         self.grid = Grid(self.since, until, at=at, own_hold=hold)
@@ -188,6 +190,8 @@ class Picker:
         """Open a day: the one asked for, else the first with room; where the five have none, go on to the first."""
         if not self.rooms(self.since) and self.since == self.today:
             self.since += timedelta(days=1)  # no window of today is to come
+        if self._as_chosen and self.first_free in self._shown and not self._left(self._opened or self.since):
+            self._opened = None  # what was chosen before is full now, or for the work that was added
         if self._opened is not None and self._opened >= self.since:
             self.opened = self._opened
             return

@@ -44,7 +44,8 @@ def _to_agree(shown: Visit) -> list[Step]:
     title = pgettext("step of a visit", "A new time") if said else pgettext("step of a visit", "A time")
     return [
         *before,
-        Step("now", "calendar-clock", title, shown.sentence),
+        # The sentence stands above already.
+        Step("now", "calendar-clock", title, _("Choose one above, or wait for our call.") if shown.may_move else ""),
         Step("next", "truck", _("The technician will come")),
         Step("next", "circle-check", _("Work done")),
     ]

@@ -194,22 +194,23 @@ class Visit:
             if self.now > visit.ends_at:
                 return _("We are late, and we are sorry. We are finding out where the technician is.")
             if self.now >= visit.starts_at:
-                return _("The technician will come by %(time)s at the latest.") % {
-                    "time": words.when(visit.ends_at, self.now)
-                }
+                return words.filled(
+                    _("The technician will come by %(time)s at the latest."), time=words.when(visit.ends_at, self.now)
+                )
             return _("The technician will come within this time and tell you before setting off.")
         if visit.state == State.UNDER_WAY:
             late = visit.ends_at is not None and max(self.now, visit.expected_at or self.now) > visit.ends_at
             expected = visit.expected_at and words.when(visit.expected_at, self.now)
             if late:
-                return _("The technician is late, and we are sorry. Expected: %(time)s.") % {"time": expected}
-            return _("The technician is on the way. Expected: %(time)s.") % {"time": expected}
+                return words.filled(_("The technician is late, and we are sorry. Expected: %(time)s."), time=expected)
+            return words.filled(_("The technician is on the way. Expected: %(time)s."), time=expected)
         if visit.state == State.CANCELLED and visit.closed_because == ClosedBecause.ABSENT:
             return _("The technician came three times and did not meet you. Please call us if you still need it.")
         if visit.state == State.REQUESTED and self.called_by:
-            return _("We will call you by %(due)s to agree on a time. You can also choose one yourself.") % {
-                "due": self.called_by
-            }
+            return words.filled(
+                _("We will call you by %(due)s to agree on a time. You can also choose one yourself."),
+                due=self.called_by,
+            )
         return str(self.standing.sentence)
 
     @cached_property

@@ -12,9 +12,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils import translation
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from appointments.booking import HoldExpired, extend_hold
+from appointments.booking import HoldExpired, extend_hold, release_hold
 from appointments.models import Appointment
 from cases.numbers import key_of
 from common import clock
@@ -78,7 +79,9 @@ def _what(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             chosen = tuple(form.cleaned_data["services"])
             changed = set(chosen) != set(plan.draft.services)
-            # Another job takes another time: the hold no longer fits.
+            # Another job takes another time: the hold no longer fits, and would keep it from its own customer.
+            if changed:
+                release_hold(plan.draft.hold)
             draft = replace(plan.draft, services=chosen, hold="" if changed else plan.draft.hold)
             _keep(request, draft)
             return redirect(_address(WHERE))
@@ -186,7 +189,10 @@ def _check(request: HttpRequest) -> HttpResponse:
         _keep(request, draft)
         if request.POST.get("go") in STEPS:
             return redirect(_address(request.POST["go"]))
-        if valid:
+        if valid and request.POST.get("shown", draft.shown) != draft.shown:
+            form.add_error(None, _("You have changed this in another window. Please look at it once more."))
+            status = 409
+        elif valid:
             try:
                 booking.send(
                     session=session,
@@ -225,6 +231,7 @@ def _show_check(
         "cutoff": words.length(plan.cutoff(now)),
         "soon": starts_at is not None and starts_at - plan.cutoff(now) <= now,
         "customer": session.customer,
+        "shown": plan.draft.shown,
     }
     return show(request, "book_check", context, status=status)
 

@@ -55,6 +55,7 @@ def outage(request: HttpRequest, pk: int) -> HttpResponse:
         "announced": outages.announced(found, session.phone if session else "", now=now),
         "over": found.ended_at is not None and found.ended_at <= now,
         "reporting": request.GET.get("for") == "report",
+        "telling": "tell" in request.GET and bool(session and session.phone),
     }
     return show(request, "outage", context)
 
@@ -68,7 +69,7 @@ def follow(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(address)
     session = sessions.of(request)
     if session is None or not session.phone:
-        return redirect(f"{reverse('portal:sign_in')}?{urlencode({'next': address})}")
+        return redirect(f"{reverse('portal:sign_in')}?{urlencode({'next': f'{address}?tell=1'})}")
     try:
         follow_outage(outage_id=pk, phone=session.phone, language=translation.get_language())
     except Outage.DoesNotExist:

@@ -167,6 +167,8 @@ def move_check(request: HttpRequest, door: Door) -> HttpResponse:
     starts_at = times.moment(data.get("slot", ""))
     if starts_at is None:
         return redirect(f"{door.url}move/")
+    if request.method != "POST" and not _may_check(door, starts_at, now):
+        return redirect(f"{door.url}move/")  # where it is said why, and what there is instead
     form, status, nearest = PortalForm(), 200, []
     key = request.POST.get("hold") or request.GET.get("hold") or _own_hold(door, at=now)
     if request.method == "POST" and not switching(request):
@@ -197,6 +199,12 @@ def move_check(request: HttpRequest, door: Door) -> HttpResponse:
         "back": f"{door.url}move/?{urlencode({'slot': times.value_of(starts_at)})}",
     }
     return show(request, "visit_move_check", context, status=status)
+
+
+def _may_check(door: Door, starts_at: datetime, now: datetime) -> bool:
+    """Whether to show the change at all: an address may be old, or written by hand."""
+    present = door.visit.starts_at == starts_at and door.visit.state in PROMISED  # changed a moment ago
+    return present or (now < starts_at and times.window_at(starts_at) is not None and Visit(door, now=now).may_move)
 
 
 def _keep(door: Door, key: str, starts_at: datetime, at: datetime) -> Hold:

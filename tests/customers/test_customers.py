@@ -59,6 +59,11 @@ def test_a_number_is_one_number_however_it_is_written(text):
     assert lookup.normal_phone(text) == "+8613812345678"
 
 
+@pytest.mark.parametrize("text", ["010-62551234", "01062551234", "+86 10 6255 1234"])
+def test_a_number_of_beijing_is_no_mobile_number_that_is_short(text):
+    assert lookup.normal_phone(text) == "+861062551234"
+
+
 def test_numbers_that_are_none_say_what_is_wrong():
     for text, words in [
         ("1381234567", "The number is 1 digit short."),

@@ -24,6 +24,7 @@ from customers.models import Address, Customer, Region
 from notifications.models import Message
 from portal import booking, times
 from portal.models import Session
+from staff.models import Shift
 from tests import builders
 from tests.appointments import center
 from tests.appointments.center import TUESDAY_TEN
@@ -561,6 +562,36 @@ def test_two_sendings_of_one_form_are_one_visit(signed_in, technician, customer,
     sent = [booking.send(session=session, note="Once", language="en", at=time.at) for session in (first, second)]
     assert sent[0] == sent[1] == Appointment.objects.get()
     assert Message.objects.filter(template="visit_booked").count() == 1
+
+
+def test_the_day_chosen_before_does_not_open_where_it_has_become_full(signed_in, technician, customer, home, time):
+    choose(signed_in, place=str(home.pk))
+    Shift.objects.filter(starts_at__date=TUESDAY_TEN.date()).delete()
+    page = signed_in.get(at("when"))
+    assert re.search(r'aria-current="date"><span>Today', page.content.decode())
+
+
+def test_what_was_changed_in_another_window_is_looked_at_before_it_is_booked(signed_in, technician, customer, home):
+    choose(signed_in, place=str(home.pk))
+    shown = re.findall(r'name="shown" value="(\w+)"', signed_in.get(at("check")).content.decode())[0]
+    choose(signed_in, place=str(home.pk), services=("broadband-repair", "iptv-install"))
+    page = checked(signed_in, note="门禁 502", shown=shown)
+    assert page.status_code == 409
+    assert "You have changed this in another window." in words(page)
+    assert "IPTV installation" in words(page)
+    assert "门禁 502" in words(page)
+    assert not Appointment.objects.exists()
+    shown = re.findall(r'name="shown" value="(\w+)"', page.content.decode())[0]
+    sent = checked(signed_in, shown=shown)
+    assert sent.status_code == 302, words(sent)
+    assert sent.url == reverse("portal:book_done")
+
+
+def test_who_adds_a_service_can_have_the_time_that_was_kept(signed_in, technician, customer, home):
+    choose(signed_in, place=str(home.pk))
+    added = choose(signed_in, place=str(home.pk), services=("broadband-repair", "iptv-install"))
+    assert added.status_code == 302, words(added)
+    assert Hold.objects.count() == 1
 
 
 # --- left open overnight ---------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from cases.links import link_token, read_token, revoke_links
 from cases.models import CaseEvent, Note
+from cases.numbers import number_of
 from notifications.models import Message
 from portal import quotas
 from portal.models import Session
@@ -273,7 +274,7 @@ def test_number_and_telephone_bring_a_new_link_and_one_answer_whatever_fits(visi
     builders.customer("张三", OTHER_PHONE)
     answers = set()
     for number, phone in (
-        (ticket.number, OTHER_PHONE), ("T-9999-9999", PHONE), ("nonsense", PHONE), (ticket.number, "12"),
+        (ticket.number, OTHER_PHONE), (number_of("T", 99_999), PHONE), (ticket.number, "13777777777"),
         (ticket.number, PHONE),
     ):  # fmt: skip
         answer = visitor.post("/link/", {"number": number, "phone": phone})
@@ -286,8 +287,19 @@ def test_number_and_telephone_bring_a_new_link_and_one_answer_whatever_fits(visi
 def test_what_is_missing_on_that_form_is_said(visitor, house):
     page = visitor.post("/link/", {"number": "", "phone": ""})
     assert page.status_code == 422
-    assert "Enter the number." in words(page)
+    assert "Enter the request number." in words(page)
     assert "Enter your mobile number." in words(page)
+
+
+def test_what_no_number_looks_like_is_refused_before_anybody_waits_for_a_link(visitor, ticket, time):
+    for number, phone, said in (
+        ("nonsense 😀", PHONE, "This is no number of ours."), (ticket.number, "12", "digits short."),
+        (ticket.number[:-1], PHONE, "This is no number of ours."),
+    ):  # fmt: skip
+        page = visitor.post("/link/", {"number": number, "phone": phone})
+        assert page.status_code == 422
+        assert said in words(page)
+    assert not Message.objects.filter(template="matter_link").exists()
 
 
 def test_a_case_without_a_customer_has_no_page(visitor, agent, time):

@@ -298,8 +298,9 @@ def test_no_outage_elsewhere_stands_in_the_way(visitor, customer, outage):
 
 def test_tell_me_when_it_is_back(visitor, outage):
     asked = visitor.post(f"/outages/{outage.pk}/follow/")
-    assert asked["Location"] == f"{reverse('portal:sign_in')}?next=%2Foutages%2F{outage.pk}%2F"
-    visitor.sign_in(OTHER_PHONE, way=f"/outages/{outage.pk}/")
+    assert asked["Location"] == f"{reverse('portal:sign_in')}?next=%2Foutages%2F{outage.pk}%2F%3Ftell%3D1"
+    visitor.sign_in(OTHER_PHONE, way=f"/outages/{outage.pk}/?tell=1")
+    assert "we will text 139****1111" in words(visitor.get(f"/outages/{outage.pk}/?tell=1"))
     assert visitor.get(f"/outages/{outage.pk}/follow/")["Location"] == f"/outages/{outage.pk}/"
     assert outage.followers.count() == 0
     for _ in range(2):

@@ -358,6 +358,18 @@ def test_who_has_only_just_chosen_the_time_is_not_asked_whether_it_suits(signed_
     assert "Confirmed" in page
 
 
+@pytest.mark.parametrize("slot", ["2020-01-01T02:00+00:00", "2026-03-04T03:17+00:00"])
+def test_a_change_to_a_time_that_cannot_be_is_not_put_to_be_confirmed(signed_in, visit, time, slot):
+    assert signed_in.get(mine(visit, "move/check/"), {"slot": slot}).url == mine(visit, "move/")
+
+
+def test_a_change_that_may_not_be_made_is_not_put_to_be_confirmed(signed_in, visit, time):
+    slot = {"slot": times.value_of(WEDNESDAY)}
+    assert signed_in.get(mine(visit, "move/check/"), slot).status_code == 200
+    Appointment.objects.filter(pk=visit.pk).update(moved_by_customer=services.MOST_MOVES)
+    assert signed_in.get(mine(visit, "move/check/"), slot).url == mine(visit, "move/")
+
+
 def test_what_may_no_longer_be_moved_is_not_offered_to_be_changed(signed_in, visit, time):
     assert "You can change or cancel free of charge until" in words(signed_in.get(mine(visit)))
     Appointment.objects.filter(pk=visit.pk).update(moved_by_customer=services.MOST_MOVES)
