@@ -93,6 +93,7 @@ def test_a_step_by_keys_keeps_what_was_typed_and_gives_the_focus_back(visit: Any
     results = page.get_by_role("listbox", name=say("Results"))
     step = results.get_by_role("option").filter(has_text=resolve)
     expect(step.locator(".kbd")).to_have_text("E")
+    expect(results.get_by_role("option").filter(has_text=say("Log a call")).locator(".kbd")).to_have_text("L")
     page.keyboard.type(resolve)
     expect(results.get_by_role("option").first).to_have_text(f"{resolve}E")
     page.keyboard.press("Enter")
