@@ -470,9 +470,14 @@ function neighbor(step) {
   const list = rows();
   list[list.findIndex((row) => row.hasAttribute("aria-current")) + step]?.click();
 }
-// The place where one is, is in sight: the row in a long list, the tab in a row of many.
-const inSight = (element) => element?.scrollIntoView({ block: "nearest", inline: "nearest" });
-for (const place of all("a.qrow[aria-current],.tabs [aria-current]")) inSight(place);
+// The place where one is, is in sight: the row in a long list, the tab in a row of many. A tab moves its row alone: the
+// page may stand at what is wrong in a form.
+const inSight = (row) => row?.scrollIntoView({ block: "nearest" });
+inSight(document.querySelector("a.qrow[aria-current]"));
+for (const tab of all(".tabs [aria-current]")) {
+  const hidden = tab.getBoundingClientRect().right - tab.parentElement.getBoundingClientRect().right;
+  if (hidden > 0) tab.parentElement.scrollLeft += hidden;
+}
 // The row that opened a ticket by htmx becomes the current one; the list itself is not rendered again.
 body.addEventListener("htmx:afterRequest", (e) => {
   if (!e.detail.successful || !e.target.matches("a.qrow")) return;
