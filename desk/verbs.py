@@ -52,6 +52,19 @@ class Verbs:
     def any(self) -> bool:
         return bool(self.bar or self.more)
 
+    @property
+    def ready(self) -> list[Verb]:
+        return [verb for verb in self.more if not verb.reasons]
+
+    @property
+    def refused(self) -> list[tuple[tuple[str, ...], list[Verb]]]:
+        """What cannot be done now, under what stands against it: one reason is said once."""
+        groups: dict[tuple[str, ...], list[Verb]] = {}
+        for verb in self.more:
+            if verb.reasons:
+                groups.setdefault(verb.reasons, []).append(verb)
+        return list(groups.items())
+
 
 def with_form_filled(ticket: Ticket, person: Any) -> Ticket:
     """A copy as it would be once the form of a transition is filled in: what its form asks for is no refusal yet."""

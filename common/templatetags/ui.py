@@ -11,6 +11,7 @@ from django import template
 from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from common import clockface
 
@@ -53,6 +54,17 @@ def moment(value: datetime | None) -> SafeString | str:
 def wrongs(form: Any) -> int:
     """How many things a form that came back asks to put right."""
     return sum(map(len, form.errors.values()))
+
+
+@register.filter
+def said(field: Any, form: Any) -> list[str]:
+    """The errors of a field as the summary says them: one that would not tell which field it is about names it."""
+    spoken = [str(error) for errors in form.errors.values() for error in errors]
+    vague = {error for error in spoken if spoken.count(error) > 1} | {gettext("Please fill this in.")}
+    return [
+        gettext("%(field)s: %(error)s") % {"field": field.label, "error": error} if error in vague else str(error)
+        for error in field.errors
+    ]
 
 
 @register.filter

@@ -62,6 +62,11 @@ class OutageForm(forms.Form):
 class ExpectedForm(forms.Form):
     expected_at = WhenField(label=gettext_lazy("Expected to be over"), error_messages=FILL)
 
+    @classmethod
+    def of(cls, outage: Outage) -> ExpectedForm:
+        """A form of its own for each outage on the page, with what is announced now."""
+        return cls(initial={"expected_at": outage.expected_at}, auto_id=f"id_%s_{outage.pk}")
+
 
 def _refused(form: forms.Form, refusal: DomainError) -> None:
     form.add_error(refusal.field if refusal.field in form.fields else None, [str(r) for r in refusal.reasons])
@@ -130,7 +135,7 @@ def _page(
     context = {
         "tabs": tabs(request),
         "lasting": [
-            (outage, late[1] if late and late[0] == outage.pk else ExpectedForm(auto_id=f"id_%s_{outage.pk}"))
+            (outage, late[1] if late and late[0] == outage.pk else ExpectedForm.of(outage))
             for outage in lasting[:LASTING_SHOWN]
         ],
         "over": Paginator(over, PAGE).get_page(request.GET.get("page")),

@@ -58,15 +58,20 @@ def test_the_queue_by_keys(visit: Any, say: Words) -> None:
     expect(reply).to_be_focused()
     page.keyboard.type("jr")  # in a field, letters are letters
     expect(reply).to_have_value("jr")
+    reply.fill("")
     page.keyboard.press("Escape")
     page.keyboard.press("n")
-    expect(page.get_by_role("textbox", name=say("Note"), exact=True)).to_be_focused()
+    note = page.get_by_role("textbox", name=say("Note"), exact=True)
+    expect(note).to_be_focused()
+    page.keyboard.type("Splitter 3")
     page.keyboard.press("Escape")
     page.keyboard.press("]")
     expect(heading).to_have_text("Line 2")
     expect(heading).to_be_focused()
     page.go_back()
     expect(heading).to_have_text("Line 1")
+    expect(note).to_be_visible()  # what was being written is in front again
+    expect(note).to_have_value("Splitter 3")
 
 
 def test_a_step_by_keys_keeps_what_was_typed_and_gives_the_focus_back(visit: Any, say: Words) -> None:
@@ -88,6 +93,7 @@ def test_a_step_by_keys_keeps_what_was_typed_and_gives_the_focus_back(visit: Any
     results = page.get_by_role("listbox", name=say("Results"))
     step = results.get_by_role("option").filter(has_text=resolve)
     expect(step.locator(".kbd")).to_have_text("E")
+    expect(results.get_by_role("option").filter(has_text=say("Log a call")).locator(".kbd")).to_have_text("L")
     page.keyboard.type(resolve)
     expect(results.get_by_role("option").first).to_have_text(f"{resolve}E")
     page.keyboard.press("Enter")

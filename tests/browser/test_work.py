@@ -294,3 +294,16 @@ def test_before_a_session_ends_one_is_asked_and_after_it_nothing_typed_is_lost(
     page.get_by_role("navigation", name=say("Next steps")).get_by_role("link", name=say("Wait for customer")).click()
     expect(page.get_by_role("dialog").get_by_role("radio").nth(1)).to_be_checked()
     assert Ticket.objects.get(pk=ticket.pk).state == State.IN_PROGRESS
+
+
+def test_what_is_wrong_in_a_form_below_is_in_sight(visit: Any, say: Words, watch: Watch) -> None:
+    watch.expect_status(422)
+    page = visit(builders.person("administrator", language="en", team=None))
+    for number in range(30):
+        builders.person("agent", name=f"Agent {number}")
+    page.goto(reverse("desk:people"))
+    page.get_by_text(say("Add a person")).first.click()
+    page.locator("form").filter(has=page.locator("[name=username]")).get_by_role("button").last.click()
+    summary = page.get_by_role("alert")
+    expect(summary).to_be_focused()
+    expect(summary).to_be_in_viewport()

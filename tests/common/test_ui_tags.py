@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django import forms
 from django.template import Context, Template
 from django.utils.translation import override
 
@@ -72,3 +74,23 @@ def test_a_moment_keeps_the_full_time_for_machines_and_hints() -> None:
             '<time datetime="2025-11-20T06:20:00+00:00" title="Thu 20 Nov 2025, 14:20">20 Nov 2025, 14:20</time>'
         )
     assert shown("{% moment value %}", value=None) == ""
+
+
+def test_the_summary_counts_what_is_wrong_and_names_the_field_where_the_words_would_not() -> None:
+    class Person(forms.Form):
+        name = forms.CharField(label="Full name", error_messages={"required": "Please fill this in."})
+        code = forms.CharField(label="Code", error_messages={"required": "Please fill this in."})
+        kind = forms.CharField(error_messages={"required": "Choose a type."})
+
+        def clean(self) -> None:
+            raise forms.ValidationError("Not now.")
+
+    with override("en"):
+        html = shown('{% include "ui/errors.html" %}', form=Person({}))
+    assert "4 things to put right" in html
+    assert re.findall(r"<li>(?:<a [^>]*>)?([^<]*)", html) == [
+        "Not now.",
+        "Full name: Please fill this in.",
+        "Code: Please fill this in.",
+        "Choose a type.",
+    ]

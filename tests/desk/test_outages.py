@@ -83,6 +83,14 @@ def test_who_reads_and_who_changes(client, outage, role, reads, changes):
     assert (Outage.objects.get().ended_at is not None) == changes
 
 
+def test_what_is_announced_stands_in_the_form_that_changes_it(client, outage):
+    enter(client, "supervisor")
+    Outage.objects.filter(pk=outage.pk).update(expected_at=clock.now() + timedelta(hours=3))
+    page = client.get(reverse("desk:outages"))
+    ((shown, _form),) = page.context["lasting"]
+    assert f'value="{timezone.localtime(shown.expected_at):%Y-%m-%dT%H:%M}"' in page.content.decode()
+
+
 def test_a_stranger_signs_in_first(client, outage):
     for address in (reverse("desk:outages"), reverse("desk:end_outage", args=[outage.pk])):
         assert client.post(address)["Location"].startswith("/sign-in/")

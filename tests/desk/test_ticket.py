@@ -251,6 +251,7 @@ def test_the_bar_has_what_the_state_leads_to_and_the_menu_says_why_not_the_rest(
     rest = {verb.name: verb.reasons for verb in verbs.more}
     why_not = ("This is not possible while the state is “In progress”.",)
     assert {rest[name] for name in ("start", "resume", "confirm", "reopen")} == {why_not}
+    assert open_page(client, agent, ticket).text.count(why_not[0]) == 1  # one reason is said once
     ending.cancel_ticket(ticket_id=ticket.pk, reason="twice", by=builders.person("lead"), at=NOW)
     assert (pane(ticket, agent).verbs.bar, pane(ticket, agent).verbs.milestones) == ([], [])
     assert 'id="steps"' not in open_page(client, agent, ticket).text

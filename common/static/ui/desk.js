@@ -300,6 +300,10 @@ document.addEventListener("click", (e) => {
   if (view) showPane(view.dataset.show);
   for (const menu of all("details.menu[open]")) if (!menu.contains(e.target)) menu.open = false;
 });
+// A menu that asks for something is opened to type in it.
+document.addEventListener("toggle", (e) => {
+  if (e.target.matches("details.menu[open]")) e.target.querySelector(".menu-list input:not([type])")?.focus();
+}, true);
 function openDialog(dialog) {
   if (!dialog || dialog.open) return;
   dialog.showModal();
@@ -349,7 +353,7 @@ function offerSteps() {
     const icon = !step.matches(".fchip") && step.querySelector("svg");
     if (icon) option.querySelector("svg").replaceWith(icon.cloneNode(true));
     option.querySelector(".palette-text").textContent = wordsOf(step);
-    option.querySelector(".kbd").textContent = step.getAttribute("aria-keyshortcuts")?.toUpperCase() || "";
+    option.querySelector(".kbd").textContent = keyFor(step.dataset.key || "").toUpperCase();
     return Object.assign(option, { id: `find-here-${n + 1}`, step });
   }));
   palette.querySelector("#palette-results").prepend(group);
@@ -393,14 +397,18 @@ let prefix = "";
 // As this person has them: "off", or the standard key of every key that was moved ("" where one does nothing now).
 const moved = body.dataset.keys && body.dataset.keys !== "off" ? JSON.parse(body.dataset.keys) : {};
 const standard = (key) => moved[key] ?? key;
+// The other way round: which key this person presses for what pages know by a standard one.
+const keyFor = (usual) => {
+  if (body.dataset.keys === "off") return "";
+  return Object.keys(moved).find((pressed) => moved[pressed] === usual) ?? (usual in moved ? "" : usual);
+};
 // What elements say of their key follows: pages are written with the standard ones.
 function showKeys() {
   if (!body.dataset.keys) return;
   for (const element of all("[data-key][aria-keyshortcuts]")) {
-    const usual = element.dataset.key;
-    const key = Object.keys(moved).find((pressed) => moved[pressed] === usual) ?? (usual in moved ? "" : usual);
+    const key = keyFor(element.dataset.key);
     const cap = element.querySelector(".kbd");
-    if (key && body.dataset.keys !== "off") element.setAttribute("aria-keyshortcuts", key);
+    if (key) element.setAttribute("aria-keyshortcuts", key);
     else element.removeAttribute("aria-keyshortcuts");
     if (cap) cap.hidden = !element.hasAttribute("aria-keyshortcuts");
     if (cap && key) cap.textContent = key.toUpperCase();
@@ -462,9 +470,14 @@ function neighbor(step) {
   const list = rows();
   list[list.findIndex((row) => row.hasAttribute("aria-current")) + step]?.click();
 }
-// The place where one is, is in sight: the row in a long list, the tab in a row of many.
-const inSight = (element) => element?.scrollIntoView({ block: "nearest", inline: "nearest" });
-for (const place of all("a.qrow[aria-current],.tabs [aria-current]")) inSight(place);
+// The place where one is, is in sight: the row in a long list, the tab in a row of many. A tab moves its row alone: the
+// page may stand at what is wrong in a form.
+const inSight = (row) => row?.scrollIntoView({ block: "nearest" });
+inSight(document.querySelector("a.qrow[aria-current]"));
+for (const tab of all(".tabs [aria-current]")) {
+  const hidden = tab.getBoundingClientRect().right - tab.parentElement.getBoundingClientRect().right;
+  if (hidden > 0) tab.parentElement.scrollLeft += hidden;
+}
 // The row that opened a ticket by htmx becomes the current one; the list itself is not rendered again.
 body.addEventListener("htmx:afterRequest", (e) => {
   if (!e.detail.successful || !e.target.matches("a.qrow")) return;

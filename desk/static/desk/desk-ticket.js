@@ -120,6 +120,14 @@ document.addEventListener("click", (e) => {
   write(); // by its key: what is typed right after it is not lost
   setTimeout(write, 0); // by the pointer: after the label has given the focus to its radio
 });
+// What was being written and has come back stands in front, unless something is being written there.
+function showWritten() {
+  const mode = (box) => find([...box.classList].find((name) => name.startsWith("mode-")));
+  const written = [...document.querySelectorAll(".desk-composer > draft-box")].filter((box) => box.querySelector("textarea").value.trim());
+  if (written.length && !written.some((box) => mode(box).checked)) mode(written[0]).checked = true;
+}
+showWritten();
+body.addEventListener("htmx:afterSettle", (e) => { if (e.detail.target.id === "main") showWritten(); });
 // The names of the files chosen, as the browser's own control would say them: that one is hidden where this runs.
 const sayFiles = (field) => {
   const names = [...field.files].map((file) => file.name);
