@@ -57,12 +57,17 @@ class Wish:
 
 
 @cache
+def _form() -> dict[str, dict[str, list[str]]]:
+    """By table, what each meaning may be called."""
+    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+
+
+@cache
 def _words() -> dict[str, dict[str, str]]:
     """By table, from the word in capitals to what it means."""
-    form = tomllib.loads(FILE.read_text(encoding="utf-8"))
     return {
         table: {word.upper(): meaning for meaning, words in entries.items() for word in words}
-        for table, entries in form.items()
+        for table, entries in _form().items()
     }
 
 
@@ -166,9 +171,10 @@ def example_day(today: date) -> str:
 
 def _services() -> list[str]:
     """One word for each service, of the reader's script."""
-    form = tomllib.loads(FILE.read_text(encoding="utf-8"))["services"]
     latin = (get_language() or "").startswith("en")
-    return [next((word for word in words if word.isascii() == latin), words[0]) for words in form.values()]
+    return [
+        next((word for word in words if word.isascii() == latin), words[0]) for words in _form()["services"].values()
+    ]
 
 
 def _no_day(today: date) -> InvalidInput:

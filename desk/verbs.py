@@ -49,10 +49,6 @@ class Verbs:
     more: list[Verb]
 
     @property
-    def any(self) -> bool:
-        return bool(self.bar or self.more)
-
-    @property
     def ready(self) -> list[Verb]:
         return [verb for verb in self.more if not verb.reasons]
 
@@ -144,7 +140,7 @@ def verbs_of(ticket: Ticket, person: Any, listing: Listing, *, deadlines: list[D
     }
     bar = [step for step in steps if fits(leads[step.name])]
     behind = [*([] if ticket.is_open else [summing]), *more, *(step for step in steps if step not in bar)]
-    return Verbs(bar, _milestones(ticket, listing), sorted(behind, key=lambda verb: bool(verb.reasons)))
+    return Verbs(bar, _milestones(ticket, listing), behind)
 
 
 def _milestones(ticket: Ticket, listing: Listing) -> list[dict[str, Any]]:
